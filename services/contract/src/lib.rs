@@ -1,0 +1,27 @@
+//! What the parts of a Storefront agree on: services, topics, events, identifiers, money, settings.
+//!
+//! Invariant: no I/O, no clock, no randomness, no async runtime, no Kubernetes. Everything here is
+//! data and pure functions, so that the operator, the services and `storefront dev` cannot disagree.
+
+pub mod cart;
+pub mod catalog;
+pub mod envelope;
+pub mod events;
+pub mod ids;
+pub mod money;
+pub mod product;
+pub mod schemas;
+pub mod settings;
+pub mod shop;
+pub mod topics;
+
+pub use catalog::{CATALOG, Http, ServiceDef, ServiceId, service};
+pub use envelope::{Envelope, headers};
+pub use events::{
+    AnyEvent, CartLine, EmailSuccessful, Event, Incoming, Invalid, OrderSuccessful,
+    PaymentSuccessful, Template,
+};
+pub use money::{Currency, Money};
+pub use product::Product;
+pub use shop::Shop;
+pub use topics::{Names, Topic};

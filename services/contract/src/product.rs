@@ -1,0 +1,28 @@
+//! What a shop sells.
+
+use serde::{Deserialize, Serialize};
+
+/// One product of the catalog. Prices always come from here, never from a browser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Product {
+    /// Identifier, unique in the shop: 1 to 64 letters, digits, `.`, `_` and `-`.
+    pub id: String,
+    /// Name shown to the shopper and on the receipt, 1 to 200 characters.
+    pub name: String,
+    /// Price of one piece in the currency's minor unit (paise, cents; whole yen).
+    pub price: i64,
+    /// Picture, as a path on the shop's own host or an `https://` URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+/// Longest product id.
+pub const ID_MAX_LENGTH: usize = 64;
+
+/// Whether a text may be a product's id. `:` and `,` are what the compact cart is written with.
+pub fn is_product_id(id: &str) -> bool {
+    !id.is_empty()
+        && id.len() <= ID_MAX_LENGTH
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
