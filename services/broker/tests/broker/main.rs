@@ -1,0 +1,6 @@
+//! The embedded broker as clients and its owner see it.
+#![cfg(feature = "embedded")]
+
+mod client;
+mod in_process;
+mod process;
