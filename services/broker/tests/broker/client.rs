@@ -76,6 +76,7 @@ impl Client {
             .set("group.id", group)
             .set("enable.partition.eof", tells_end)
             .set("auto.offset.reset", "earliest")
+            .set("fetch.wait.max.ms", "20")
             .set("enable.auto.commit", "false");
         config.create().unwrap()
     }
