@@ -1,0 +1,53 @@
+//! What the reader of a connection and the handler of its requests tell each other.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU8, Ordering},
+};
+
+use super::Refusal;
+
+/// The state of a connection's current request. One per connection, shared by the guard that reads
+/// the socket and the handler; in the extensions of requests to axum routers.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Code of the [`Refusal`], 0 for none.
+    refusal: AtomicU8,
+    /// A request was read and its answer is not complete.
+    busy: AtomicBool,
+}
+
+impl Exchange {
+    /// Why the current request was refused, if it was. Never taken back: a refused request is the
+    /// last of its connection.
+    pub fn refusal(&self) -> Option<Refusal> {
+        Refusal::from_code(self.0.refusal.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        self.0.refusal.store(refusal as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.0.busy.load(Ordering::Relaxed)
+    }
+
+    /// Marks the connection as busy until the guard is dropped, with the answer's body.
+    pub(super) fn begin(&self) -> Busy {
+        self.0.busy.store(true, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+}
+
+/// Ends the exchange when dropped.
+#[derive(Debug)]
+pub(super) struct Busy(Exchange);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.busy.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,97 @@
+//! A JSON body, read with the errors that a client can act on.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request, rejection::BytesRejection},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::Problem;
+
+/// A request's or an answer's JSON body. Unlike axum's, its refusals are [`Problem`]s: 415 without
+/// `Content-Type: application/json`, 413 when too large, 400 when not JSON, 422 when JSON of
+/// another shape (the detail names the field).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(&request) {
+            let detail = "the body must be sent with Content-Type: application/json";
+            return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(detail));
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(&error))?;
+        parse(&body).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// `application/json` and `application/*+json`, with or without parameters.
+fn is_json(request: &Request) -> bool {
+    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = value.and_then(|value| value.split(';').next()).unwrap_or("").trim();
+    let Some((kind, subtype)) = media_type.split_once('/') else { return false };
+    kind.eq_ignore_ascii_case("application")
+        && (subtype.eq_ignore_ascii_case("json") || subtype.to_ascii_lowercase().ends_with("+json"))
+}
+
+/// Parses a body as [`Json`] does, for handlers that need its bytes as well.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            Problem::of(StatusCode::UNPROCESSABLE_ENTITY).detail(error.to_string())
+        }
+        _ => Problem::of(StatusCode::BAD_REQUEST).detail(format!("the body is not JSON: {error}")),
+    })
+}
+
+fn unreadable(error: &BytesRejection) -> Problem {
+    match super::refusal_of(error) {
+        Some(refusal) => refusal.problem(),
+        None => Problem::of(error.status()).detail(error.body_text()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        #[expect(dead_code, reason = "only read into")]
+        quantity: u32,
+    }
+
+    async fn refused(content_type: &str, body: &'static str) -> (u16, String) {
+        let request = Request::post("/").header("content-type", content_type);
+        let request = request.body(body.into()).unwrap();
+        let problem = Json::<Line>::from_request(request, &()).await.unwrap_err();
+        (problem.status().as_u16(), problem.to_json()["detail"].as_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn each_way_to_be_wrong_has_its_status() {
+        assert_eq!(refused("text/plain", "{}").await.0, 415);
+        assert_eq!(refused("application/json", "{quantity").await.0, 400);
+        assert_eq!(refused("application/json", "").await.0, 400);
+        let (status, detail) =
+            refused("application/json; charset=utf-8", r#"{"quantity":1.5}"#).await;
+        assert_eq!(status, 422);
+        assert!(detail.contains("invalid type: floating point `1.5`, expected u32"), "{detail}");
+        let (status, detail) =
+            refused("application/vnd.shop+json", r#"{"quantity":1,"isAdmin":true}"#).await;
+        assert_eq!(status, 422);
+        assert!(detail.contains("unknown field `isAdmin`"), "{detail}");
+    }
+}

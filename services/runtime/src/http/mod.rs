@@ -1,0 +1,21 @@
+//! HTTP at the edge of every service: the server with its limits, and what each request gets around
+//! it (trace, span, metrics, problems). Knows no route of any service.
+
+mod chunked;
+mod exchange;
+mod guard;
+mod head;
+mod json;
+mod layers;
+mod limits;
+mod refusal;
+mod router;
+mod server;
+mod timer;
+
+pub use exchange::Exchange;
+pub use json::{Json, parse};
+pub use layers::{finish, known_method, not_found, panic_message, traceparent};
+pub use limits::Limits;
+pub use refusal::Refusal;
+pub use server::{Connection, Handle, Server, refusal_of};
