@@ -1,0 +1,39 @@
+//! `spec.gateway`.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rules;
+
+/// The shop's front door.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Gateway {
+    /// Whether the built-in cart and success pages are served. A shop with its own front end
+    /// switches them off. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<bool>,
+
+    /// Public DNS name of the shop, reached by https. Stripe sends shoppers back to it, and mails
+    /// link to it. Default: none; the shop is reached by its Service only.
+    ///
+    /// Example: `shop.example.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::HOST)]
+    pub host: Option<String>,
+
+    /// Networks of the load balancers in front, whose `X-Forwarded-*` headers are believed; at most
+    /// 32. Default: none.
+    ///
+    /// Example: `[10.0.0.0/8]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(max = 64)))]
+    #[x_kube(validation = rules::NETWORKS)]
+    pub trusted_proxies: Option<Vec<String>>,
+
+    /// Milliseconds for a request's head to come in, and again for its body. Default: 5000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = rules::REQUEST_TIMEOUT)]
+    pub request_timeout_ms: Option<i32>,
+}

@@ -1,0 +1,155 @@
+//! Every CEL rule of the Storefront with its message: `(rule, message)`.
+//!
+//! A message says what is allowed, so that nobody has to read the rule. A rule with `oldSelf` is a
+//! transition rule: only the API server, which knows the object before the edit, can check it.
+
+/// A CEL expression over `self`, and what people read when it is false.
+pub type Rule = (&'static str, &'static str);
+
+// Storefront and spec.
+pub const NAME: Rule = (
+    "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+    "metadata.name must have at most 40 lower-case letters, digits and '-', start with a letter and end with a letter or digit: names of Services are made from it",
+);
+pub const CURRENCY: Rule = (
+    "self.matches('^[A-Z]{3}$')",
+    "must be an ISO 4217 code in three capital letters, such as INR",
+);
+pub const CATALOG_HAS_CURRENCY: Rule = (
+    "!has(self.catalog) || has(self.currency)",
+    "a catalog needs the currency of its prices: write spec.currency, such as INR",
+);
+pub const STRIPE_HAS_CATALOG: Rule = (
+    "!has(self.payment.stripe) || has(self.catalog)",
+    "payment by Stripe needs spec.catalog: the demo catalog is for the sandbox only",
+);
+pub const CURRENCY_STAYS: Rule = (
+    "(has(self.currency) ? self.currency : 'INR') == (has(oldSelf.currency) ? oldSelf.currency : 'INR')",
+    "currency cannot change, because orders already kept are in it: create another Storefront",
+);
+pub const PREFIX_STAYS: Rule = (
+    "(has(self.kafka) && has(self.kafka.prefix) ? self.kafka.prefix : '') == (has(oldSelf.kafka) && has(oldSelf.kafka.prefix) ? oldSelf.kafka.prefix : '')",
+    "kafka.prefix cannot change, because events under way would be left behind in the old topics: create another Storefront",
+);
+
+// Catalog.
+pub const CATALOG_ONE: Rule =
+    ("has(self.products) != has(self.configMapRef)", "must have either products or configMapRef");
+pub const PRODUCTS_SOME: Rule = (
+    "self.size() > 0",
+    "must list at least one product; without a catalog the sandbox sells a demo catalog",
+);
+pub const PRODUCTS_UNIQUE: Rule = (
+    "self.all(product, self.exists_one(other, other.id == product.id))",
+    "must not have two products with the same id",
+);
+pub const PRODUCT_ID: Rule = (
+    "self.matches('^[A-Za-z0-9._-]+$')",
+    "must be 1 to 64 letters, digits, '.', '_' and '-': a cart is kept at Stripe as id:quantity,id:quantity",
+);
+pub const PRODUCT_NAME: Rule = (
+    "self.matches('[^[:space:]]') && !self.matches('[[:cntrl:]]')",
+    "must be 1 to 200 characters on one line: shoppers read it at Stripe and in their mail",
+);
+pub const PRODUCT_PRICE: Rule = (
+    "self >= 0 && self <= 999999999999",
+    "must be 0 to 999999999999 in the currency's minor unit, as Stripe takes at most 12 digits: 18,999.00 INR is 1899900",
+);
+pub const PRODUCT_IMAGE: Rule = (
+    "self.startsWith('https://') || (self.startsWith('/') && !self.startsWith('//'))",
+    "must be a path on the shop's own host, such as /img/phone.svg, or an https:// URL",
+);
+
+// References.
+pub const OBJECT_NAME: Rule = (
+    "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
+    "must be the name of an object in the same namespace: lower-case letters, digits, '-' and '.'",
+);
+pub const DATA_KEY: Rule = (
+    "self.matches('^[-._a-zA-Z0-9]+$') && !self.startsWith('..')",
+    "must be a key of the object's data: letters, digits, '-', '_' and '.'",
+);
+
+// Payment.
+pub const PAYMENT_ONE: Rule = (
+    "has(self.sandbox) != has(self.stripe)",
+    "must have either sandbox or stripe: write sandbox: {} for development, or stripe: {secretRef: {name: stripe}}",
+);
+
+// Kafka.
+pub const KAFKA_ONE: Rule = (
+    "[has(self.managed), has(self.external), has(self.strimzi)].filter(chosen, chosen).size() <= 1",
+    "must have only one of managed, external and strimzi",
+);
+pub const REPLICATION_FITS: Rule = (
+    "has(self.external) || has(self.strimzi) || !has(self.topics) || !has(self.topics.replicationFactor) || self.topics.replicationFactor <= (has(self.managed) && has(self.managed.replicas) ? self.managed.replicas : 1)",
+    "topics.replicationFactor must not be larger than managed.replicas, the number of brokers",
+);
+pub const KAFKA_REPLICAS: Rule =
+    ("self == 1 || self == 3", "must be 1 or 3: two brokers survive no more failures than one");
+pub const BOOTSTRAP_SERVERS: Rule = (
+    "self.matches('^[[:alnum:].-]+:[0-9]{1,5}( *, *[[:alnum:].-]+:[0-9]{1,5})*$')",
+    "must be host:port, several separated by commas, such as broker-1.example.com:9092,broker-2.example.com:9092",
+);
+pub const PREFIX: Rule = (
+    "self.matches('^[A-Za-z0-9._-]*$')",
+    "must have only letters, digits, '.', '_' and '-', as Kafka allows in names of topics",
+);
+pub const PARTITIONS: Rule = ("self >= 1 && self <= 200", "must be 1 to 200");
+pub const REPLICATION_FACTOR: Rule = ("self >= 1 && self <= 9", "must be 1 to 9");
+pub const NO_COMPACTION: Rule = (
+    "!('cleanup.policy' in self) || self['cleanup.policy'] == 'delete'",
+    "cleanup.policy must stay delete: compaction would drop all but the last event of each shopper",
+);
+
+// Database.
+pub const DATABASE_ONE: Rule =
+    ("!(has(self.managed) && has(self.external))", "must have only one of managed and external");
+
+// Mail.
+pub const EMAIL_ONE: Rule =
+    ("!(has(self.inbox) && has(self.smtp))", "must have only one of inbox and smtp");
+pub const SMTP_HAS_FROM: Rule = (
+    "!has(self.smtp) || has(self.from)",
+    "mail by smtp needs a sender: write email.from, such as \"Demo <shop@example.com>\"",
+);
+pub const EMAIL_FROM: Rule = (
+    "self.matches('^([^<>@,;:[:cntrl:]]*<[^<>@,;:[:space:]]+@[[:alnum:].-]+>|[^<>@,;:[:space:]]+@[[:alnum:].-]+)$')",
+    "must be one address, such as \"Demo <shop@example.com>\" or shop@example.com",
+);
+pub const SEND_ON_SOME: Rule =
+    ("self.size() > 0", "must name at least one topic: payment-successful or order-successful");
+pub const MAX_AGE_HOURS: Rule =
+    ("self >= 1 && self <= 8760", "must be 1 to 8760 hours, which is a year");
+pub const SMTP_HOST: Rule = (
+    "self.matches('^[[:alnum:]]([[:alnum:].-]*[[:alnum:]])?$') && !self.startsWith('169.254.')",
+    "must be the name or IPv4 address of a mail server, without scheme and port, and no link-local address",
+);
+pub const PORT: Rule = ("self >= 1 && self <= 65535", "must be 1 to 65535");
+pub const NO_CLEAR_PASSWORD: Rule = (
+    "!has(self.secretRef) || !has(self.tls) || self.tls != 'none'",
+    "a password must not travel in clear: with secretRef write tls: starttls or tls: implicit",
+);
+
+// Gateway.
+pub const HOST: Rule = (
+    "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+    "must be a DNS name in lower case, without scheme, port and path, such as shop.example.com",
+);
+pub const NETWORKS: Rule = (
+    "self.all(network, isCIDR(network) || isIP(network))",
+    "must be networks such as 10.0.0.0/8, or single addresses",
+);
+pub const REQUEST_TIMEOUT: Rule =
+    ("self >= 10 && self <= 600000", "must be 10 to 600000 milliseconds, which is ten minutes");
+
+// Services.
+pub const REPLICAS: Rule = ("self >= 0 && self <= 100", "must be 0 to 100");
+pub const IMAGE: Rule = (
+    "self.matches('^[[:alnum:]][[:alnum:]._:/@-]*$')",
+    "must be an image, such as ghcr.io/shop/order:1.2 or one with @sha256: and its digest",
+);
+pub const QUANTITY: Rule = (
+    "isQuantity(string(self)) && quantity(string(self)).sign() > 0",
+    "must be a quantity above 0, such as 500m (half a core), 256Mi or 10Gi",
+);

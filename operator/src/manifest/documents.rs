@@ -1,0 +1,84 @@
+//! Splits a file into its YAML documents, as JSON values.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{MAX_BYTES, locate, problem::Problem};
+use crate::api::{API_VERSION, KIND};
+
+/// One document of a file.
+pub(super) struct Document<'a> {
+    text: &'a str,
+    /// Position among all documents of the file, empty ones included.
+    pub index: usize,
+    /// Line of its first field.
+    pub line: Option<usize>,
+    pub value: Value,
+}
+
+impl Document<'_> {
+    /// A field at the top that holds text; empty when it is absent.
+    pub fn text(&self, field: &str) -> &str {
+        self.value.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    pub fn kind(&self) -> &str {
+        self.text("kind")
+    }
+
+    pub fn name(&self) -> &str {
+        self.value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("without a name")
+    }
+
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind(), self.name())
+    }
+
+    pub fn is_storefront(&self) -> bool {
+        self.kind() == KIND && self.text("apiVersion") == API_VERSION
+    }
+
+    /// Line of a field at the top, or of the document when the field is absent.
+    pub fn line_of(&self, field: &str) -> Option<usize> {
+        locate::line(self.text, self.index, field).or(self.line)
+    }
+}
+
+/// Every document that holds something.
+pub(super) fn parse(text: &str) -> Result<Vec<Document<'_>>, Problem> {
+    if text.len() > MAX_BYTES {
+        return Err(Problem::new(format!(
+            "the file has {} bytes; a manifest may have at most {MAX_BYTES}",
+            text.len()
+        )));
+    }
+    let mut documents = Vec::new();
+    for (index, deserializer) in serde_yaml::Deserializer::from_str(text).enumerate() {
+        // By way of YAML's own value, which refuses a key that is written twice.
+        let value = serde_yaml::Value::deserialize(deserializer).map_err(|error| syntax(&error))?;
+        if value.is_null() {
+            continue;
+        }
+        let line = locate::line(text, index, "");
+        let problem = |message: String| Problem { line, path: String::new(), message };
+        let value = serde_json::to_value(value).map_err(|error| problem(error.to_string()))?;
+        if !value.is_object() {
+            return Err(problem(format!(
+                "the document holds no fields: write apiVersion: {API_VERSION}, kind: {KIND}, metadata and spec"
+            )));
+        }
+        documents.push(Document { text, index, line, value });
+    }
+    Ok(documents)
+}
+
+/// The parser's own words, with the line taken out of them.
+fn syntax(error: &serde_yaml::Error) -> Problem {
+    let text = error.to_string();
+    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    Problem {
+        line: error.location().map(|location| location.line()),
+        path: String::new(),
+        message: format!("this is no valid YAML: {message}"),
+    }
+}

@@ -1,0 +1,63 @@
+//! What people read when their manifest is wrong: one file a mistake, one reviewed snapshot each.
+
+use std::{fs, path::Path};
+
+use storefront_operator::manifest;
+
+fn load(path: &Path) -> Result<manifest::Manifest, manifest::ManifestError> {
+    let file = path.file_name().unwrap().to_string_lossy();
+    manifest::load(&file, &fs::read_to_string(path).unwrap())
+}
+
+#[test]
+fn a_wrong_manifest_is_refused_in_words_that_help() {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::glob!("bad/*.yaml", |path| {
+            insta::assert_snapshot!(load(path).unwrap_err());
+        });
+    });
+}
+
+#[test]
+fn the_examples_are_right() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    for entry in fs::read_dir(examples).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let manifest = load(&path).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(manifest.ignored, Vec::<String>::new(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn other_objects_in_the_file_are_told_apart() {
+    let text = "\
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: products}
+data: {catalog.json: '{\"products\": []}'}
+---
+apiVersion: storefront.dev/v1alpha1
+kind: Storefront
+metadata: {name: demo}
+spec: {payment: {sandbox: {}}, kafka: null}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: stripe}
+";
+    let manifest = manifest::load("shop.yaml", text).unwrap();
+    assert_eq!(manifest.storefront.metadata.name.as_deref(), Some("demo"));
+    assert_eq!(manifest.storefront.spec.kafka, None);
+    assert_eq!(manifest.config_maps["products"]["catalog.json"], "{\"products\": []}");
+    assert_eq!(manifest.ignored, ["Secret stripe"]);
+}
+
+#[test]
+fn a_manifest_beyond_the_limit_is_not_parsed() {
+    let text = "a".repeat(manifest::MAX_BYTES + 1);
+    let error = manifest::load("huge.yaml", &text).unwrap_err();
+    assert!(error.to_string().contains("at most"), "{error}");
+}
