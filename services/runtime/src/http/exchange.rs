@@ -1,9 +1,14 @@
 //! What the reader of a connection and the handler of its requests tell each other.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
 };
+
+use futures_util::task::AtomicWaker;
 
 use super::Refusal;
 
@@ -18,6 +23,8 @@ struct State {
     refusal: AtomicU8,
     /// A request was read and its answer is not complete.
     busy: AtomicBool,
+    /// Who waits for the answer to be complete.
+    waiting: AtomicWaker,
 }
 
 impl Exchange {
@@ -32,7 +39,13 @@ impl Exchange {
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.0.busy.load(Ordering::Relaxed)
+        self.0.busy.load(Ordering::Acquire)
+    }
+
+    /// Ready when no answer is being given.
+    pub(super) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.waiting.register(cx.waker());
+        if self.is_busy() { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Marks the connection as busy until the guard is dropped, with the answer's body.
@@ -48,6 +61,7 @@ pub(super) struct Busy(Exchange);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.busy.store(false, Ordering::Relaxed);
+        self.0.0.busy.store(false, Ordering::Release);
+        self.0.0.waiting.wake();
     }
 }

@@ -185,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Reads on where a head is not whole. It must be, or be refused, within the head's time.
     fn read_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // Pipelined behind a request that is being answered: it can wait, in bounded space.
-        if self.exchange.is_busy() && self.held.len() >= READ_BYTES {
+        if self.held.len() >= READ_BYTES && self.exchange.poll_idle(cx).is_pending() {
             return Poll::Pending;
         }
         let mut space = [0; READ_BYTES];
@@ -229,20 +229,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     /// The socket has nothing: waits for it as long as the phase allows.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let now = Instant::now();
-        let in_head = self.phase == Phase::Head;
-        if in_head && self.exchange.is_busy() {
-            // The answer takes its time; hyper only watches for the client to go away.
-            return Poll::Pending;
-        }
+        let in_head = matches!(self.phase, Phase::Head);
         let partial = !self.held.is_empty();
-        let since = *self.clock.since.get_or_insert(now);
         let limit = match (in_head, partial || self.clock.first) {
             (true, true) => self.limits.head_timeout,
             (true, false) => self.limits.idle_timeout,
             (false, _) => self.clock.body_limit(&self.limits),
         };
-        ready!(self.clock.timer.poll(cx, since + limit));
+        loop {
+            let since = *self.clock.since.get_or_insert_with(Instant::now);
+            ready!(self.clock.timer.poll(cx, since + limit));
+            if !(in_head && self.exchange.is_busy()) {
+                break;
+            }
+            // The answer takes its time; hyper only watches for the client to go away.
+            self.clock.since = Some(Instant::now());
+        }
         match (in_head, partial) {
             (true, false) => Poll::Ready(Ok(())), // idle: closed without a word
             (true, true) => {
@@ -313,8 +315,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
             }
             match this.phase {
                 // Not while another request is answered: it would take the refusal for its own.
-                Phase::BadHead { .. } if this.exchange.is_busy() => return Poll::Pending,
                 Phase::BadHead { .. } => {
+                    ready!(this.exchange.poll_idle(cx));
                     this.held.clear();
                     this.refused_head();
                     continue;
@@ -356,6 +358,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.write_since = None;
+            if self.held.is_empty() && matches!(self.phase, Phase::Head) {
+                // Idle begins at the earliest now.
+                self.clock.since = Some(Instant::now());
+            }
             return result;
         }
         let since = *self.write_since.get_or_insert_with(Instant::now);

@@ -33,6 +33,9 @@ use crate::{
 /// Pause after a failed accept: the usual cause, no free file descriptor, does not go in a moment.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Most bytes that a connection buffers, in each direction. The largest head must fit.
+const BUFFER_MAX_BYTES: usize = 64 * 1024;
+
 /// What answers requests.
 pub trait Handle: Send + Sync + 'static {
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
@@ -147,7 +150,10 @@ impl Server {
             }
         });
         async move {
-            let connection = http1::Builder::new().serve_connection(io, service);
+            let connection = http1::Builder::new()
+                .header_read_timeout(None)
+                .max_buf_size(BUFFER_MAX_BYTES)
+                .serve_connection(io, service);
             let mut connection = pin!(connection);
             let result = tokio::select! {
                 result = connection.as_mut() => result,
