@@ -1,6 +1,7 @@
 //! The event runtime every service is built on: consume, store, send, serve.
 
 mod admin;
+pub mod db;
 mod env;
 pub mod health;
 pub mod http;
@@ -10,9 +11,12 @@ pub mod problem;
 pub mod secret;
 mod service;
 mod shutdown;
+mod store;
 pub mod telemetry;
+mod text;
 pub mod trace;
 
+pub use db::{Database, DatabaseError, Dialect, Lease, Migration, OnConflict, Row, Sql, Tx, Value};
 pub use env::ProcessEnv;
 pub use health::{Dependency, Health};
 pub use listeners::{BindError, Listeners};

@@ -1,0 +1,248 @@
+//! The narrow door to a database: transactions, statements with `$1`, rows of integers, texts and
+//! bytes. PostgreSQL in a cluster (one schema a service), SQLite on a laptop (one file a service);
+//! both behave alike here, and one test suite holds that. Knows nothing of events.
+
+mod error;
+mod insert;
+mod lease;
+mod link;
+mod migrate;
+mod postgres;
+mod sqlite;
+mod tx;
+mod url;
+mod value;
+
+use std::{sync::Arc, time::Duration};
+
+use storefront_contract::{ServiceId, settings::DatabaseSettings};
+use tokio::runtime::Handle;
+
+pub use self::{
+    error::{DatabaseError, Kind},
+    insert::OnConflict,
+    lease::Lease,
+    link::{Dialect, Sql},
+    migrate::Migration,
+    tx::{Tx, Work},
+    value::{Row, Value},
+};
+use self::{
+    link::{Link, Params},
+    postgres::PostgresPool,
+    sqlite::SqlitePools,
+    url::Place,
+};
+
+/// How often a transaction that lost against another one is run.
+const ATTEMPTS_MAX: u32 = 5;
+/// How long to wait for a database at the start: it may be starting too.
+const OPEN_LIMIT: Duration = Duration::from_secs(60);
+
+/// A service's database. Clones share its connections.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    backend: Backend,
+    runtime: Handle,
+}
+
+enum Backend {
+    Postgres(PostgresPool),
+    Sqlite(SqlitePools),
+}
+
+impl Database {
+    /// Opens PostgreSQL (`postgres://…`, schema named like the service) or SQLite (`sqlite:PATH`) and
+    /// migrates the runtime's tables and the service's. A server that does not answer is waited for,
+    /// 60 s at most.
+    pub async fn open(
+        settings: &DatabaseSettings,
+        service: ServiceId,
+        migrations: &'static [Migration],
+    ) -> Result<Self, DatabaseError> {
+        let steps = [("runtime", crate::store::MIGRATIONS), ("service", migrations)];
+        let deadline = tokio::time::Instant::now() + OPEN_LIMIT;
+        let mut delay = Duration::from_millis(100);
+        loop {
+            let opened = async {
+                let database = Self::connect(settings, service.name())?;
+                migrate::migrate(&database, service.name(), &steps).await.map(|()| database)
+            };
+            match opened.await {
+                Err(error)
+                    if error.is_temporary() && tokio::time::Instant::now() + delay < deadline =>
+                {
+                    tracing::warn!(
+                        error = crate::text::chain(&error),
+                        "the database does not answer yet"
+                    );
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(Duration::from_secs(5));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn connect(settings: &DatabaseSettings, schema: &'static str) -> Result<Self, DatabaseError> {
+        let text = url::read(&settings.url)?;
+        let backend = match url::place(&text)? {
+            Place::Postgres => Backend::Postgres(PostgresPool::open(settings, text, schema)?),
+            Place::Sqlite(path) => Backend::Sqlite(SqlitePools::open(&path)?),
+        };
+        Ok(Self(Arc::new(Inner { backend, runtime: Handle::current() })))
+    }
+
+    /// Which database this is, for the few statements that differ.
+    pub fn dialect(&self) -> Dialect {
+        match &self.0.backend {
+            Backend::Postgres(_) => Dialect::Postgres,
+            Backend::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// Begins a transaction. On SQLite it is the only writer from here on.
+    pub async fn begin(&self) -> Result<Tx<'static>, DatabaseError> {
+        // After a restart of the server every pooled connection is dead: each is met once.
+        let mut attempts = self.connections_max() + 1;
+        loop {
+            attempts -= 1;
+            match Tx::begin(self.writer().await?, self.0.runtime.clone()).await {
+                Err(error) if error.kind() == Kind::Unavailable && attempts > 0 => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Runs `work` in a transaction and commits. A transaction that lost against another one
+    /// (`40001`, `40P01`, `SQLITE_BUSY`) is run again from the start, 5 times in all, so `work` must
+    /// have no other effects. Written as a closure that boxes its future, because that future has to
+    /// be `Send`, which an `AsyncFnMut` cannot promise yet:
+    ///
+    /// ```
+    /// # use storefront_runtime::{Database, DatabaseError};
+    /// # async fn example(database: &Database, id: String) -> Result<(), DatabaseError> {
+    /// let id = &id;
+    /// database
+    ///     .transact(|tx| {
+    ///         Box::pin(async move {
+    ///             tx.execute("DELETE FROM drafts WHERE id = $1", &[id.into()]).await?;
+    ///             Ok::<_, DatabaseError>(())
+    ///         })
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    pub async fn transact<'env, T, E: From<DatabaseError>>(
+        &self,
+        mut work: impl for<'t> FnMut(&'t mut Tx<'env>) -> Work<'t, Result<T, E>> + Send,
+    ) -> Result<T, E> {
+        let mut attempt = 1;
+        loop {
+            let mut tx: Tx<'env> = match self.begin().await {
+                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS_MAX => {
+                    lost(&mut attempt).await;
+                    continue;
+                }
+                result => result?,
+            };
+            let error = match work(&mut tx).await {
+                Ok(value) => match tx.commit().await {
+                    Ok(()) => return Ok(value),
+                    Err(error) if error.kind() != Kind::Conflict => return Err(error.into()),
+                    Err(error) => error.into(),
+                },
+                Err(error) => {
+                    let again = tx.failure() == Some(Kind::Conflict);
+                    tx.rollback().await;
+                    if !again {
+                        return Err(error);
+                    }
+                    error
+                }
+            };
+            if attempt >= ATTEMPTS_MAX {
+                return Err(error);
+            }
+            lost(&mut attempt).await;
+        }
+    }
+
+    /// Runs one statement outside a transaction: it is its own. On SQLite one that begins with
+    /// `SELECT` runs beside the writer.
+    pub async fn query(
+        &self,
+        sql: impl Into<Sql>,
+        params: &[Value],
+    ) -> Result<Vec<Row>, DatabaseError> {
+        let sql = sql.into();
+        let reads =
+            sql.sqlite.trim_start().get(..6).is_some_and(|w| w.eq_ignore_ascii_case("SELECT"));
+        // A read may be repeated on another connection, a write may have happened.
+        let mut attempts = if reads { self.connections_max() + 1 } else { 1 };
+        loop {
+            attempts -= 1;
+            let mut link = if reads { self.reader().await? } else { self.writer().await? };
+            let text = link.pick(sql);
+            let params = Params::new(link.dialect(), params)
+                .map_err(|error| DatabaseError::statement(text, error))?;
+            match link.fetch(text.into(), params).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => {
+                    let error = DatabaseError::statement(text, error);
+                    if error.kind() == Kind::Unavailable {
+                        link.close_on_drop();
+                        if attempts > 0 {
+                            continue;
+                        }
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// The database's clock, in Unix milliseconds.
+    pub async fn now_ms(&self) -> Result<i64, DatabaseError> {
+        let rows = self.query(lease::NOW, &[]).await?;
+        rows.first().ok_or(DatabaseError::Shape)?.int("now")
+    }
+
+    /// Closes every connection, after their transactions.
+    pub async fn close(&self) {
+        match &self.0.backend {
+            Backend::Postgres(pool) => pool.close().await,
+            Backend::Sqlite(pools) => pools.close().await,
+        }
+    }
+
+    fn connections_max(&self) -> u32 {
+        match &self.0.backend {
+            Backend::Postgres(pool) => pool.max_connections,
+            Backend::Sqlite(_) => 1,
+        }
+    }
+
+    async fn writer(&self) -> Result<Link, DatabaseError> {
+        Ok(match &self.0.backend {
+            Backend::Postgres(pool) => Link::Postgres(pool.acquire().await?),
+            Backend::Sqlite(pools) => Link::Sqlite(pools.writer().await?),
+        })
+    }
+
+    async fn reader(&self) -> Result<Link, DatabaseError> {
+        Ok(match &self.0.backend {
+            Backend::Postgres(pool) => Link::Postgres(pool.acquire().await?),
+            Backend::Sqlite(pools) => Link::Sqlite(pools.reader().await?),
+        })
+    }
+}
+
+/// Waits a little, at random, so that two that collided do not collide again.
+async fn lost(attempt: &mut u32) {
+    let most_ms = 10_u64 << *attempt;
+    *attempt += 1;
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=most_ms))).await;
+}
