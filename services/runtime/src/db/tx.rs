@@ -32,18 +32,25 @@ pub struct Tx<'a> {
 }
 
 impl Tx<'_> {
-    pub(super) async fn begin(mut link: Link, runtime: Handle) -> Result<Self, DatabaseError> {
+    pub(super) async fn begin(link: Link, runtime: Handle) -> Result<Self, DatabaseError> {
         let begin = match link.dialect() {
             Dialect::Postgres => "BEGIN",
             // A deferred transaction that first reads and then writes fails with SQLITE_BUSY without
             // waiting when another one wrote in between; taking the lock at once avoids that.
             Dialect::Sqlite => "BEGIN IMMEDIATE",
         };
-        if let Err(error) = link.script(begin, STATEMENT_LIMIT).await {
-            link.close_on_drop();
-            return Err(DatabaseError::statement(begin, error));
+        // Made before it is begun: a caller who goes away while we wait for the answer leaves a
+        // transaction that is open, and only `Drop` can end it.
+        let mut tx = Self { link: Some(link), failed: None, runtime, scope: PhantomData };
+        match tx.control(begin).await {
+            Ok(()) => Ok(tx),
+            Err(error) => {
+                if let Some(mut link) = tx.link.take() {
+                    link.close_on_drop();
+                }
+                Err(error)
+            }
         }
-        Ok(Self { link: Some(link), failed: None, runtime, scope: PhantomData })
     }
 
     /// Which database this is, for the few statements that differ.
