@@ -6,5 +6,6 @@
 pub mod api;
 pub mod crd;
 pub mod manifest;
+pub mod plan;
 
 pub use api::{Storefront, StorefrontSpec};

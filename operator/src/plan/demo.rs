@@ -1,0 +1,42 @@
+//! What a shop in the sandbox sells when its manifest does not say.
+
+use storefront_contract::{Currency, Product};
+
+/// Id, name, and price in hundredths of a rupee.
+const PRODUCTS: &[(&str, &str, i64)] = &[
+    ("phone", "Nova 5G phone", 1_899_900),
+    ("earbuds", "Wireless earbuds", 249_900),
+    ("tea", "Assam tea, 250 g", 34_900),
+    ("mug", "Stoneware mug", 59_900),
+];
+
+/// The demo catalog. In another currency than the rupee a hundredth of the number is asked.
+pub fn products(currency: Currency) -> Vec<Product> {
+    let product = |(id, name, price): &(&str, &str, i64)| Product {
+        id: (*id).to_owned(),
+        name: (*name).to_owned(),
+        price: if currency.code() == "INR" {
+            *price
+        } else {
+            // In hundredths of the unit, then in its minor unit; a last digit of 0 where there are
+            // three decimals, as Stripe wants.
+            price / 100 * 10_i64.pow(currency.exponent()) / 100
+        },
+        image: None,
+    };
+    PRODUCTS.iter().map(product).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_fit_the_currency() {
+        let phone = |code: &str| products(Currency::new(code).unwrap())[0].price;
+        assert_eq!(phone("INR"), 1_899_900);
+        assert_eq!(phone("USD"), 18_999);
+        assert_eq!(phone("JPY"), 189);
+        assert_eq!(phone("KWD"), 189_990);
+    }
+}

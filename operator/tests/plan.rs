@@ -1,0 +1,255 @@
+//! What a manifest becomes: one file a case, one reviewed snapshot each; and that every service reads
+//! back what was written for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use storefront_contract::ServiceId;
+use storefront_operator::{
+    Storefront, manifest,
+    plan::{Local, LocalAddress, Placement, Plan, ServiceSettings, plan},
+};
+
+fn load(path: &Path) -> Storefront {
+    let text = fs::read_to_string(path).unwrap();
+    manifest::load("case.yaml", &text).unwrap_or_else(|error| panic!("{error}")).storefront
+}
+
+fn storefront(spec: &Value) -> Storefront {
+    let object = json!({
+        "apiVersion": "storefront.dev/v1alpha1",
+        "kind": "Storefront",
+        "metadata": {"name": "demo"},
+        "spec": spec,
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+fn cluster(storefront: &Storefront) -> Placement {
+    let namespace = storefront.metadata.namespace.as_deref().unwrap_or("default");
+    Placement::cluster(storefront, namespace).unwrap()
+}
+
+fn laptop() -> Local {
+    let address = |port: u16| ([127, 0, 0, 1], port).into();
+    let services = (1..)
+        .zip(ServiceId::ALL)
+        .map(|(n, id)| (id, LocalAddress { http: address(8000 + n), admin: address(9000 + n) }));
+    Local {
+        data: "/data".into(),
+        services: services.collect(),
+        sandbox: address(12111),
+        smtp: address(1025),
+        brokers: vec!["127.0.0.1:9092".into()],
+        broker_count: 1,
+        own_brokers: false,
+        database: None,
+        stripe_api_base: None,
+        smtp_server: None,
+        secrets: None,
+        without: BTreeSet::new(),
+        config_maps: BTreeSet::new(),
+    }
+}
+
+/// Everything of a plan that people review.
+fn shown(plan: &Plan) -> String {
+    let topics = plan.topics.iter().map(|topic| {
+        let counts =
+            format!("{} partitions, {} copies", topic.partitions, topic.replication_factor);
+        (topic.name.clone(), json!({"size": counts, "config": topic.config}))
+    });
+    let services = plan.services.iter().map(|service| {
+        let mut shown = json!({"settings": service.settings.write()});
+        if let Some(replicas) = service.replicas {
+            shown["replicas"] = json!(replicas);
+        }
+        if let Some(image) = &service.image {
+            shown["image"] = json!(image);
+        }
+        if let Some(resources) = &service.resources {
+            shown["resources"] = json!(resources);
+        }
+        (service.id.name().to_owned(), shown)
+    });
+    let shown = json!({
+        "shop": plan.shop.id(),
+        "currency": plan.currency,
+        "catalog": format!("{:?}", plan.catalog),
+        "topicPolicy": format!("{:?}", plan.topic_policy),
+        "topics": topics.collect::<BTreeMap<_, _>>(),
+        "services": services.collect::<BTreeMap<_, _>>(),
+        "notes": plan.notes,
+    });
+    serde_yaml::to_string(&shown).unwrap()
+}
+
+#[test]
+fn what_a_manifest_becomes_in_a_cluster() {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::glob!("cases/*.yaml", |path| {
+            let storefront = load(path);
+            insta::assert_snapshot!(shown(&plan(&storefront, &cluster(&storefront)).unwrap()));
+        });
+    });
+}
+
+#[test]
+fn what_a_manifest_becomes_on_a_laptop() {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::glob!("cases/*.yaml", |path| {
+            let storefront = load(path);
+            let local = laptop();
+            let placement = Placement::local(&storefront, &local).unwrap();
+            let differences: Vec<_> =
+                local.differences(&storefront.spec).iter().map(ToString::to_string).collect();
+            let plan = plan(&storefront, &placement).unwrap();
+            let differences = differences.join("\n");
+            insta::assert_snapshot!(format!("{differences}\n---\n{}", shown(&plan)));
+        });
+    });
+}
+
+#[test]
+fn the_command_line_decides_where_things_are() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/live.yaml");
+    let storefront = load(&path);
+    let local = Local {
+        secrets: Some("/secrets".into()),
+        stripe_api_base: Some("http://127.0.0.1:4242".parse().unwrap()),
+        database: Some("postgres://shop@localhost/shop".into()),
+        smtp_server: Some(("localhost".into(), 2525)),
+        without: BTreeSet::from([ServiceId::Order, ServiceId::Analytics]),
+        own_brokers: true,
+        broker_count: 3,
+        ..laptop()
+    };
+    let placement = Placement::local(&storefront, &local).unwrap();
+    let differences: Vec<_> =
+        local.differences(&storefront.spec).iter().map(ToString::to_string).collect();
+    let shown = shown(&plan(&storefront, &placement).unwrap());
+    insta::assert_snapshot!(format!("{}\n---\n{shown}", differences.join("\n")));
+}
+
+/// What an API server with an older definition may let through.
+#[test]
+fn the_plan_itself_refuses_what_cannot_work() {
+    let spec = json!({
+        "currency": "inr",
+        "catalog": {"products": [
+            {"id": "a:b", "name": " ", "price": -1},
+            {"id": "c", "name": "C", "price": 1},
+            {"id": "c", "name": "C", "price": 1_000_000_000_000_i64},
+        ]},
+        "payment": {"sandbox": {}, "stripe": {"secretRef": {"name": "../stripe"}}},
+        "kafka": {
+            "managed": {},
+            "external": {"bootstrapServers": "b:9092"},
+            "prefix": "a/b",
+            "topics": {
+                "partitions": 0,
+                "replicationFactor": 3,
+                "config": {
+                    "cleanup.policy": "compact",
+                    "min.insync.replicas": 4,
+                    "max.message.bytes": "1M",
+                    "retention.ms": "week",
+                },
+            },
+        },
+        "database": {"managed": {}, "external": {"secretRef": {"name": "db", "key": "..url"}}},
+        "email": {
+            "inbox": {},
+            "smtp": {"host": "169.254.169.254", "port": 0, "tls": "none", "secretRef": {"name": "s"}},
+            "from": "a@b, c@d",
+            "sendOn": [],
+            "maxAgeHours": 0,
+        },
+        "gateway": {"trustedProxies": ["10.0.0.0/99"], "requestTimeoutMs": 1},
+        "services": {"order": {"replicas": -1}},
+    });
+    let mut storefront = storefront(&spec);
+    storefront.metadata.name = Some("Demo".into());
+    let error = plan(&storefront, &cluster(&storefront)).unwrap_err();
+    assert_eq!(error.reason(), "RuleBroken");
+    insta::assert_snapshot!(error);
+}
+
+/// One of several values for a block, or nothing.
+fn block(name: &'static str, values: Vec<Value>) -> impl Strategy<Value = Option<(String, Value)>> {
+    prop::option::of(prop::sample::select(values).prop_map(move |value| (name.to_owned(), value)))
+}
+
+prop_compose! {
+    fn any_spec()(
+        stripe in any::<bool>(),
+        currency in "[A-Z]{3}",
+        kafka in block("kafka", vec![
+            json!({}),
+            json!({"managed": {"replicas": 3}, "prefix": "blue."}),
+            json!({"external": {"bootstrapServers": "a:1, b:2", "tls": {}}}),
+            json!({"external": {"bootstrapServers": "a:1", "tls": {"caSecretRef": {"name": "k", "key": "ca"}},
+                   "sasl": {"mechanism": "PLAIN", "secretRef": {"name": "k"}}}}),
+            json!({"strimzi": {"cluster": "main"}, "topics": {"partitions": 12}}),
+        ]),
+        database in block("database", vec![
+            json!({"managed": {}}),
+            json!({"external": {"secretRef": {"name": "db", "key": "url"}}}),
+        ]),
+        email in block("email", vec![
+            json!({"inbox": {}, "from": "\"Quoted, or not\" <a@b>".replace(',', "")}),
+            json!({"smtp": {"host": "mail", "tls": "implicit", "secretRef": {"name": "m"}}, "from": "a@b"}),
+            json!({"sendOn": ["order-successful", "payment-successful"], "maxAgeHours": 1}),
+        ]),
+        gateway in block("gateway", vec![
+            json!({"host": "shop.example.com", "pages": false}),
+            json!({"trustedProxies": ["10.0.0.0/8", "::1"], "requestTimeoutMs": 10}),
+        ]),
+        off in prop::collection::btree_set(prop::sample::select(ServiceId::ALL.to_vec()), 0..3),
+    ) -> Value {
+        let payment = if stripe {
+            json!({"stripe": {"secretRef": {"name": "stripe"}}})
+        } else {
+            json!({"sandbox": {}})
+        };
+        let mut spec = json!({
+            "currency": currency,
+            "catalog": {"products": [{"id": "a", "name": "A", "price": 1}]},
+            "payment": payment,
+            "services": off.iter().map(|id| (id.name().to_owned(), json!({"enabled": false})))
+                .collect::<serde_json::Map<_, _>>(),
+        });
+        for (name, value) in [kafka, database, email, gateway].into_iter().flatten() {
+            spec[name] = value;
+        }
+        spec
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// In a cluster and on a laptop alike.
+    #[test]
+    fn a_service_reads_what_was_written_for_it(
+        spec in any_spec(),
+        folder in "/[a-zA-Z0-9 ._-]{1,20}[a-z]",
+        secrets in any::<bool>(),
+    ) {
+        let storefront = storefront(&spec);
+        let secrets = secrets.then(|| "/secrets".into());
+        let local = Local { data: folder.into(), secrets, ..laptop() };
+        for placement in [cluster(&storefront), Placement::local(&storefront, &local).unwrap()] {
+            let plan = plan(&storefront, &placement).unwrap();
+            for service in &plan.services {
+                let read = ServiceSettings::read(service.id, &service.settings.write());
+                prop_assert_eq!(read.as_ref(), Ok(&service.settings));
+            }
+        }
+    }
+}
