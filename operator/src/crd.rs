@@ -52,6 +52,9 @@ fn simplify(node: &mut Value) {
         Value::Object(fields) => {
             if fields.get("nullable") == Some(&Value::Bool(true)) {
                 fields.remove("nullable");
+                if let Some(Value::Array(allowed)) = fields.get_mut("enum") {
+                    allowed.retain(|value| !value.is_null());
+                }
             }
             fields.values_mut().for_each(simplify);
         }

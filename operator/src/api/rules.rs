@@ -150,6 +150,6 @@ pub const IMAGE: Rule = (
     "must be an image, such as ghcr.io/shop/order:1.2 or one with @sha256: and its digest",
 );
 pub const QUANTITY: Rule = (
-    "isQuantity(string(self)) && quantity(string(self)).sign() > 0",
+    "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",
     "must be a quantity above 0, such as 500m (half a core), 256Mi or 10Gi",
 );
