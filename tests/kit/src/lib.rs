@@ -1,0 +1,36 @@
+//! What tests stand on: a real Apache Kafka, a real PostgreSQL, the `storefront dev` program, an HTTP
+//! client, and conditions to wait on. Nothing here may outlive the test process, also when it is killed.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use std::time::Duration;
+//! let kafka = storefront_testkit::kafka().await?;
+//! let database_url = storefront_testkit::postgres().await?.database().await?;
+//! let prefix = storefront_testkit::prefix(); // of topics and groups: the broker is shared
+//! # let orders = async || 1;
+//! storefront_testkit::eventually(Duration::from_secs(10), "the order", async || {
+//!     orders().await == 1
+//! })
+//! .await;
+//! # Ok(()) }
+//! ```
+
+mod dev;
+mod folder;
+mod http_client;
+mod jars;
+mod kafka;
+mod ports;
+mod postgres;
+mod process;
+mod shared;
+mod topics;
+mod wait;
+
+pub use dev::{Dev, DevOptions, Ready};
+pub use http_client::{Http, Reply};
+pub use kafka::Kafka;
+pub use postgres::{Postgres, PostgresOptions};
+pub use shared::{KAFKA_VARIABLE, POSTGRES_VARIABLE, kafka, postgres};
+pub use topics::{create_topics, prefix};
+pub use wait::{eventually, eventually_some, seed};

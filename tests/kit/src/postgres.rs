@@ -1,0 +1,226 @@
+//! A real PostgreSQL: a cluster of its own in a temporary folder, with a fresh database per test.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use url::Url;
+
+use crate::{
+    folder::Folder,
+    ports,
+    process::{Program, Supervised},
+};
+
+mod installation;
+
+use installation::Installation;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// New ports are taken when another process was faster.
+const START_ATTEMPTS: usize = 3;
+const USER: &str = "storefront";
+
+/// How a private cluster is run.
+#[derive(Clone, Debug, Default)]
+pub struct PostgresOptions {
+    /// Writes reach the disk before a commit returns. Off is faster, and `kill -9` loses nothing
+    /// either way; only a machine's crash would.
+    pub fsync: bool,
+    /// Further settings, such as `("max_connections", "5")`.
+    pub settings: Vec<(&'static str, &'static str)>,
+}
+
+/// A cluster for tests; clones are the same cluster, and it ends with the last one.
+#[derive(Clone)]
+pub struct Postgres {
+    url: Url,
+    own: Option<Arc<Own>>,
+}
+
+struct Own {
+    server: Mutex<Option<Supervised>>,
+    installation: Installation,
+    words: Vec<String>,
+    folder: Folder, // after the server: that one removes it, if there is one
+}
+
+impl Postgres {
+    /// A cluster that this test alone uses, and may kill.
+    pub async fn private(options: &PostgresOptions) -> anyhow::Result<Self> {
+        let mut problem = anyhow::anyhow!("no attempt was made");
+        for _ in 0..START_ATTEMPTS {
+            let postgres = Self::prepare(options)?;
+            match postgres.start().await {
+                Ok(()) => return Ok(postgres),
+                Err(error) => problem = error,
+            }
+        }
+        Err(problem)
+    }
+
+    pub(crate) fn at(url: &str) -> anyhow::Result<Self> {
+        Ok(Self { url: url.parse()?, own: None })
+    }
+
+    fn prepare(options: &PostgresOptions) -> anyhow::Result<Self> {
+        let installation = Installation::find()?;
+        let folder = Folder::new("postgres")?;
+        installation.give(folder.path())?;
+        let [port] = ports::free()?;
+        let data = folder.text("data");
+        let mut init = installation.server_program("initdb");
+        init.extend(["-D", &data, "-U", USER, "--auth=trust", "--no-sync"].map(String::from));
+        init.extend(["--encoding=UTF8", "--locale=C", "--no-instructions"].map(String::from));
+        run(&init, folder.path()).context("could not make a PostgreSQL cluster")?;
+        let words = words(&installation, options, &data, &folder.text(""), port);
+        Ok(Self {
+            url: format!("postgres://{USER}@127.0.0.1:{port}/postgres").parse()?,
+            own: Some(Arc::new(Own { server: Mutex::new(None), installation, words, folder })),
+        })
+    }
+
+    /// The URL of the cluster's own database; tests take one from `database`.
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Makes a new empty database and answers with its URL.
+    pub async fn database(&self) -> anyhow::Result<String> {
+        let name = format!("t{:016x}", fastrand::u64(..));
+        let sql = format!("CREATE DATABASE {name}");
+        let url = self.url.to_string();
+        tokio::task::spawn_blocking(move || psql(&url, &sql)).await??;
+        let mut url = self.url.clone();
+        url.set_path(&name);
+        Ok(url.into())
+    }
+
+    /// Starts a cluster that was killed, with its data, and waits until it takes queries.
+    pub async fn start(&self) -> anyhow::Result<()> {
+        let own = self.own()?;
+        let deadline = Instant::now() + START_LIMIT;
+        self.serve(own)?;
+        loop {
+            let url = self.url.to_string();
+            if tokio::task::spawn_blocking(move || psql(&url, "SELECT 1")).await?.is_ok() {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "PostgreSQL is not up in time:\n{own}");
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Err(ended) = self.check_running(own) {
+                // Right after a kill the old backends may still hold the shared memory.
+                let again = ended.to_string().contains("still in use");
+                anyhow::ensure!(again, ended.context("PostgreSQL did not start"));
+                self.serve(own)?;
+            }
+        }
+    }
+
+    fn serve(&self, own: &Own) -> anyhow::Result<()> {
+        let mut server = own.server.lock().unwrap_or_else(PoisonError::into_inner);
+        anyhow::ensure!(server.is_none(), "it runs already");
+        let log = own.folder.path().join("stderr.log");
+        if log.exists() {
+            std::fs::write(log, "")?; // what an earlier start said is not this one's
+        }
+        *server = Some(Supervised::start(&Program {
+            words: own.words.clone(),
+            environment: own.installation.environment(),
+            folder: own.folder.path(),
+            ended_by: "QUIT", // immediate shutdown, with all its children
+        })?);
+        Ok(())
+    }
+
+    fn check_running(&self, own: &Own) -> anyhow::Result<()> {
+        let mut server = own.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = server.as_mut().context("it was killed while it started")?.check_running();
+        if ended.is_err()
+            && let Some(ended) = server.take()
+        {
+            ended.wait()?;
+        }
+        ended
+    }
+
+    /// `kill -9` of the postmaster; its children follow by themselves.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        let server = self.own()?.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        server.context("it does not run")?.kill()
+    }
+
+    /// Freezes the postmaster (`SIGSTOP`): new connections hang, those that are open go on.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Goes on after `pause`.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let server = self.own()?.server.lock().unwrap_or_else(PoisonError::into_inner);
+        server.as_ref().context("it does not run")?.signal(name)
+    }
+
+    fn own(&self) -> anyhow::Result<&Own> {
+        let shared = "this PostgreSQL belongs to other tests too: use Postgres::private()";
+        self.own.as_deref().context(shared)
+    }
+}
+
+/// For messages: the end of its log.
+impl std::fmt::Display for Own {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::process::log_of(self.folder.path()))
+    }
+}
+
+fn words(
+    installation: &Installation,
+    options: &PostgresOptions,
+    data: &str,
+    sockets: &str,
+    port: u16,
+) -> Vec<String> {
+    let mut words = installation.server_program("postgres");
+    words.extend(["-D", data, "-h", "127.0.0.1", "-k", sockets, "-p"].map(String::from));
+    words.push(port.to_string());
+    let sync = if options.fsync { "on" } else { "off" };
+    let fixed = [
+        ("fsync", sync),
+        ("synchronous_commit", sync),
+        ("full_page_writes", sync),
+        ("max_connections", "300"),
+        ("shared_buffers", "32MB"),
+    ];
+    for (name, value) in fixed.iter().chain(&options.settings) {
+        words.extend(["-c".to_owned(), format!("{name}={value}")]);
+    }
+    words
+}
+
+fn psql(url: &str, sql: &str) -> anyhow::Result<()> {
+    let words = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql];
+    let mut words = words.map(String::from).to_vec();
+    words[0] = Installation::find()?.program("psql");
+    run(&words, Path::new("/"))
+}
+
+fn run(words: &[String], folder: &Path) -> anyhow::Result<()> {
+    let Output { status, stderr, .. } = Command::new(&words[0])
+        .args(&words[1..])
+        .env("PGCONNECT_TIMEOUT", "5")
+        .current_dir(folder)
+        .output()
+        .with_context(|| format!("could not run {}", words[0]))?;
+    anyhow::ensure!(status.success(), "{}", String::from_utf8_lossy(&stderr).trim());
+    Ok(())
+}
