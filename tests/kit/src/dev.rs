@@ -222,7 +222,7 @@ fn read_ready(line: &str) -> Option<Ready> {
 
 /// `target/debug/storefront` beside `target/debug/deps/this-test`. Cargo builds it with the workspace
 /// but not for the tests of a single other package.
-fn built_program() -> anyhow::Result<PathBuf> {
+pub fn built_program() -> anyhow::Result<PathBuf> {
     let own = env::current_exe()?;
     let folder = own.ancestors().nth(2).unwrap_or(Path::new("."));
     let program = folder.join("storefront");

@@ -27,7 +27,7 @@ mod shared;
 mod topics;
 mod wait;
 
-pub use dev::{Dev, DevOptions, Ready};
+pub use dev::{Dev, DevOptions, Ready, built_program};
 pub use http_client::{Http, Reply};
 pub use kafka::Kafka;
 pub use postgres::{Postgres, PostgresOptions};
