@@ -1,0 +1,178 @@
+//! The payment intent and the charge behind a session, as Stripe writes them. Pure.
+
+use serde_json::{Value, json};
+
+use super::expand::Expand;
+use crate::session::{ChargeState, Happening, Payment, Session, State};
+
+const DECLINED: &str = "Your card was declined.";
+
+/// A payment intent (<https://docs.stripe.com/api/payment_intents/object>).
+pub fn intent(session: &Session, payment: &Payment, expand: &Expand) -> Value {
+    let status = match (payment.charge, session.state) {
+        (ChargeState::Succeeded, _) => "succeeded",
+        (ChargeState::Pending, _) => "processing",
+        (ChargeState::Failed, State::Expired) => "canceled",
+        (ChargeState::Failed, _) => "requires_payment_method",
+    };
+    let received = if status == "succeeded" { session.amount_total } else { 0 };
+    let failed = payment.charge == ChargeState::Failed;
+    let latest_charge = if expand.has("latest_charge") {
+        charge(session, payment)
+    } else {
+        payment.charge_id.clone().into()
+    };
+    json!({
+        "id": payment.intent_id,
+        "object": "payment_intent",
+        "amount": session.amount_total,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": received,
+        "application": null,
+        "application_fee_amount": null,
+        "automatic_payment_methods": null,
+        "canceled_at": (status == "canceled").then_some(session.expires_at),
+        "cancellation_reason": null,
+        "capture_method": "automatic_async",
+        "client_secret": null,
+        "confirmation_method": "automatic",
+        "created": payment.intent_created,
+        "currency": session.currency,
+        "customer": null,
+        "description": null,
+        "last_payment_error": failed.then(|| json!({
+            "charge": payment.charge_id,
+            "code": if payment.by_bank { "payment_intent_payment_attempt_failed" } else { "card_declined" },
+            "decline_code": (!payment.by_bank).then_some("generic_decline"),
+            "message": if payment.by_bank { "The bank did not send the money." } else { DECLINED },
+            "type": "card_error",
+        })),
+        "latest_charge": latest_charge,
+        "livemode": false,
+        "metadata": session.intent_metadata,
+        "next_action": null,
+        "on_behalf_of": null,
+        "payment_method": null,
+        "payment_method_configuration_details": null,
+        "payment_method_options": {},
+        "payment_method_types": session.payment_method_types,
+        "processing": null,
+        "receipt_email": null,
+        "review": null,
+        "setup_future_usage": null,
+        "shipping": null,
+        "source": null,
+        "statement_descriptor": null,
+        "statement_descriptor_suffix": null,
+        "status": status,
+        "transfer_data": null,
+        "transfer_group": null,
+    })
+}
+
+/// A charge (<https://docs.stripe.com/api/charges/object>).
+pub fn charge(session: &Session, payment: &Payment) -> Value {
+    let paid = payment.charge == ChargeState::Succeeded;
+    let failed = payment.charge == ChargeState::Failed;
+    json!({
+        "id": payment.charge_id,
+        "object": "charge",
+        "amount": session.amount_total,
+        "amount_captured": if paid { session.amount_total } else { 0 },
+        "amount_refunded": 0,
+        "application": null,
+        "application_fee": null,
+        "application_fee_amount": null,
+        "balance_transaction": null,
+        "billing_details": {"address": null, "email": session.customer_email, "name": null,
+                            "phone": null, "tax_id": null},
+        "calculated_statement_descriptor": "SANDBOX",
+        "captured": paid,
+        "created": payment.charge_created,
+        "currency": session.currency,
+        "customer": null,
+        "description": null,
+        "disputed": false,
+        "failure_balance_transaction": null,
+        "failure_code": failed.then_some("card_declined"),
+        "failure_message": failed.then_some(DECLINED),
+        "fraud_details": {},
+        "livemode": false,
+        "metadata": session.intent_metadata,
+        "on_behalf_of": null,
+        "outcome": outcome(payment),
+        "paid": paid,
+        "payment_intent": payment.intent_id,
+        "payment_method": null,
+        "payment_method_details": method_details(payment),
+        "receipt_email": null,
+        "receipt_number": null,
+        "receipt_url": null,
+        "refunded": false,
+        "review": null,
+        "shipping": null,
+        "source": null,
+        "source_transfer": null,
+        "statement_descriptor": null,
+        "statement_descriptor_suffix": null,
+        "status": payment.charge,
+        "transfer_data": null,
+        "transfer_group": null,
+    })
+}
+
+fn outcome(payment: &Payment) -> Value {
+    let (network, kind, message) = match payment.charge {
+        ChargeState::Failed => ("declined_by_network", "issuer_declined", "The bank declined."),
+        _ => ("approved_by_network", "authorized", "Payment complete."),
+    };
+    json!({
+        "advice_code": null, "network_advice_code": null, "network_decline_code": null,
+        "network_status": network, "reason": null, "risk_level": "normal", "risk_score": 20,
+        "seller_message": message, "type": kind,
+    })
+}
+
+fn method_details(payment: &Payment) -> Value {
+    if payment.by_bank {
+        return json!({
+            "type": "sepa_debit",
+            "sepa_debit": {"bank_code": "37040044", "branch_code": "", "country": "DE",
+                           "fingerprint": null, "last4": "3000", "mandate": null},
+        });
+    }
+    json!({
+        "type": "card",
+        "card": {"brand": "visa", "checks": null, "country": "US", "exp_month": 12,
+                 "exp_year": 2034, "fingerprint": null, "funding": "credit", "installments": null,
+                 "last4": if payment.charge == ChargeState::Failed { "0002" } else { "4242" },
+                 "mandate": null, "network": "visa", "three_d_secure": null, "wallet": null},
+    })
+}
+
+/// The object that an event of this kind carries, as it is after the happening.
+pub fn subject(session: &Session, happening: Happening) -> Value {
+    let whole = Expand::default();
+    let (Some(payment), true) = (&session.payment, is_about_payment(happening)) else {
+        return super::object::session(session, &whole);
+    };
+    match happening {
+        Happening::ChargePending | Happening::ChargeSucceeded | Happening::ChargeFailed => {
+            charge(session, payment)
+        }
+        Happening::IntentCreated => {
+            let mut created = intent(session, payment, &whole);
+            created["status"] = "requires_payment_method".into();
+            created["amount_received"] = 0.into();
+            created["latest_charge"] = Value::Null;
+            created["last_payment_error"] = Value::Null;
+            created
+        }
+        _ => intent(session, payment, &whole),
+    }
+}
+
+fn is_about_payment(happening: Happening) -> bool {
+    !happening.event_type().starts_with("checkout.session.")
+}
