@@ -1,0 +1,172 @@
+//! Tells the shop what happened: signed deliveries with retries, until a 2xx. What is still to be
+//! delivered stands in the ledger, so that a restart goes on. The order is not promised, as with Stripe.
+
+mod client;
+pub mod signature;
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use client::{Client, InvalidUrl};
+
+use crate::{
+    clock,
+    ledger::Ledger,
+    store::{Delivery, EventRow, Outcome, StoreError},
+    stripe::event_json,
+};
+
+/// Deliveries under way at once.
+const IN_FLIGHT_MAX: usize = 64;
+/// Longest pause between two attempts.
+const RETRY_CAP_MS: i64 = 60_000;
+/// Stripe gives up after three days, and so does the stand-in.
+const GIVE_UP_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
+const NAP_MAX: Duration = Duration::from_secs(600);
+const NAP_AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// Where deliveries go and how they are signed.
+pub struct Endpoint {
+    pub client: Client,
+    pub secret: String,
+    /// Pause after the first failed attempt; it doubles up to a minute.
+    pub first_retry_ms: i64,
+}
+
+/// Runs until `shutdown`. Deliveries under way are then dropped: they are still due in the ledger.
+pub async fn run(ledger: Arc<Ledger>, endpoint: Endpoint, shutdown: CancellationToken) {
+    let endpoint = Arc::new(endpoint);
+    let mut under_way = HashSet::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        let nap = match start_due(&ledger, &endpoint, &mut under_way, &mut tasks).await {
+            Ok(nap) => nap,
+            Err(error) => {
+                error.log("reading deliveries");
+                NAP_AFTER_ERROR
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = ledger.events_came.notified() => {}
+            () = tokio::time::sleep(nap) => {}
+            Some(ended) = tasks.join_next() => forget(&mut under_way, ended),
+        }
+        while let Some(ended) = tasks.try_join_next() {
+            forget(&mut under_way, ended);
+        }
+    }
+}
+
+fn forget(under_way: &mut HashSet<i64>, ended: Result<i64, tokio::task::JoinError>) {
+    match ended {
+        Ok(seq) => {
+            under_way.remove(&seq);
+        }
+        // Which one is not known, so all are taken for ended: at worst one is sent twice.
+        Err(_) => under_way.clear(),
+    }
+}
+
+/// Starts what is due and has room, and says how long there is nothing to start.
+async fn start_due(
+    ledger: &Arc<Ledger>,
+    endpoint: &Arc<Endpoint>,
+    under_way: &mut HashSet<i64>,
+    tasks: &mut JoinSet<i64>,
+) -> Result<Duration, StoreError> {
+    if under_way.len() >= IN_FLIGHT_MAX {
+        return Ok(NAP_MAX);
+    }
+    let now_ms = clock::now_ms();
+    // Those under way are still due, and may stand first.
+    let limit = i64::try_from(IN_FLIGHT_MAX).unwrap_or(i64::MAX);
+    for seq in ledger.store.due_events(now_ms, limit).await? {
+        if under_way.len() < IN_FLIGHT_MAX && under_way.insert(seq) {
+            let (ledger, endpoint) = (Arc::clone(ledger), Arc::clone(endpoint));
+            tasks.spawn(async move {
+                if let Err(error) = deliver(&ledger, &endpoint, seq).await {
+                    error.log("noting a delivery");
+                    tokio::time::sleep(NAP_AFTER_ERROR).await;
+                }
+                seq
+            });
+        }
+    }
+    let next_ms = ledger.store.next_due_ms(now_ms).await?;
+    let nap_ms = next_ms.map_or(i64::MAX, |next_ms| (next_ms - clock::now_ms()).max(1));
+    Ok(NAP_MAX.min(Duration::from_millis(u64::try_from(nap_ms).unwrap_or_default())))
+}
+
+async fn deliver(ledger: &Ledger, endpoint: &Endpoint, seq: i64) -> Result<(), StoreError> {
+    // Delivered in the moment between being listed and being started.
+    let Some(event) = ledger.store.event_by_seq(seq).await?.filter(|event| event.pending) else {
+        return Ok(());
+    };
+    // Stripe's bodies are indented: whoever parses and writes them again breaks the signature.
+    let body = format!("{:#}", event_json(&event));
+    let mut result = Err(String::new());
+    for _ in 0..event.copies {
+        let signature = signature::header(&endpoint.secret, &body, clock::now_s());
+        result = endpoint.client.post(body.clone(), &signature).await;
+    }
+    let outcome = outcome(&event, &result, clock::now_ms(), endpoint.first_retry_ms);
+    if let Err(problem) = &result {
+        tracing::debug!(event.id, event.attempts, problem, "a delivery failed");
+    }
+    ledger.store.commit(vec![outcome.update()]).await
+}
+
+fn outcome(
+    event: &EventRow,
+    result: &Result<u16, String>,
+    now_ms: i64,
+    first_retry_ms: i64,
+) -> Outcome {
+    let text = match result {
+        Ok(status) => status.to_string(),
+        Err(problem) => problem.clone(),
+    };
+    let exponent = u32::try_from(event.attempts.clamp(0, 30)).unwrap_or_default();
+    let pause_ms = first_retry_ms.saturating_mul(1 << exponent).min(RETRY_CAP_MS);
+    let delivery = if result.is_ok() {
+        Delivery::Delivered
+    } else if now_ms - event.created.saturating_mul(1_000) > GIVE_UP_MS {
+        Delivery::Failed
+    } else {
+        Delivery::Pending
+    };
+    Outcome { seq: event.seq, delivery, due_ms: now_ms.saturating_add(pause_ms), result: text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(attempts: i64, age_ms: i64) -> (Delivery, i64) {
+        let event = EventRow {
+            seq: 1,
+            id: "evt_1".into(),
+            created: 1_000_000,
+            event_type: "charge.succeeded".into(),
+            pending: true,
+            copies: 1,
+            attempts,
+            request: serde_json::Value::Null,
+            object: serde_json::Value::Null,
+        };
+        let now_ms = 1_000_000_000 + age_ms;
+        let outcome = outcome(&event, &Err("status 500".into()), now_ms, 1_000);
+        (outcome.delivery, outcome.due_ms - now_ms)
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_minute_for_three_days() {
+        let pauses: Vec<i64> = (0..8).map(|attempts| after(attempts, 0).1 / 1_000).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(after(10_000, GIVE_UP_MS).0, Delivery::Pending);
+        assert_eq!(after(10_000, GIVE_UP_MS + 1).0, Delivery::Failed);
+    }
+}
