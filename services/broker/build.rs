@@ -1,5 +1,4 @@
 //! Builds the Go half of the broker into a static archive, only when the feature `embedded` is on.
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
 
 use std::{env, path::PathBuf, process::Command};
 

@@ -17,7 +17,7 @@ use crate::{
     process::{Program, Supervised, log_of},
 };
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The flags of the listeners, in the order of `Ready::listeners`.

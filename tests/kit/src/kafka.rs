@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use anyhow::Context;
 use crate::{
     folder::Folder,
     jars, ports,
-    process::{Program, Supervised},
+    process::{Program, Slot, log_of},
     topics,
 };
 
@@ -29,7 +29,7 @@ pub struct Kafka {
 }
 
 struct Own {
-    server: Mutex<Option<Supervised>>,
+    server: Slot,
     folder: Folder, // after the server: that one removes it, if there is one
 }
 
@@ -43,7 +43,7 @@ impl Kafka {
             format(&folder, client, controller)?;
             let kafka = Self {
                 bootstrap: format!("127.0.0.1:{client}"),
-                own: Some(Arc::new(Own { server: Mutex::new(None), folder })),
+                own: Some(Arc::new(Own { server: Slot::default(), folder })),
             };
             match kafka.start().await {
                 Ok(()) => return Ok(kafka),
@@ -65,51 +65,35 @@ impl Kafka {
     /// Starts a broker that was killed, with its data, and waits until it takes requests.
     pub async fn start(&self) -> anyhow::Result<()> {
         let own = self.own()?;
-        {
-            let mut server = own.server.lock().unwrap_or_else(PoisonError::into_inner);
-            anyhow::ensure!(server.is_none(), "it runs already");
-            *server = Some(serve(&own.folder)?);
-        }
+        own.server.start(&serve(&own.folder)?)?;
         let admin = topics::admin(&self.bootstrap)?;
         let deadline = Instant::now() + START_LIMIT;
         while !topics::would_create(&admin).await {
-            self.check_starting(own, deadline)?;
+            own.server.check_running().context("Apache Kafka did not start")?;
+            let log = || log_of(own.folder.path());
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "Apache Kafka is not up in time:\n{}",
+                log()
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
     }
 
-    fn check_starting(&self, own: &Own, deadline: Instant) -> anyhow::Result<()> {
-        let mut server = own.server.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = server.as_mut().context("it was killed while it started")?;
-        if let Err(ended) = running.check_running() {
-            *server = None;
-            return Err(ended.context("Apache Kafka did not start"));
-        }
-        let in_time = Instant::now() < deadline;
-        anyhow::ensure!(in_time, "Apache Kafka is not up in time:\n{}", running.log());
-        Ok(())
-    }
-
     /// `kill -9`.
     pub fn kill(&self) -> anyhow::Result<()> {
-        let server = self.own()?.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-        server.context("it does not run")?.kill()
+        self.own()?.server.kill()
     }
 
     /// Freezes it (`SIGSTOP`): connections stay open and nothing answers.
     pub fn pause(&self) -> anyhow::Result<()> {
-        self.signal("STOP")
+        self.own()?.server.signal("STOP")
     }
 
     /// Goes on after `pause`.
     pub fn resume(&self) -> anyhow::Result<()> {
-        self.signal("CONT")
-    }
-
-    fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let server = self.own()?.server.lock().unwrap_or_else(PoisonError::into_inner);
-        server.as_ref().context("it does not run")?.signal(name)
+        self.own()?.server.signal("CONT")
     }
 
     fn own(&self) -> anyhow::Result<&Own> {
@@ -154,8 +138,8 @@ fn format(folder: &Folder, client: u16, controller: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(folder: &Folder) -> anyhow::Result<Supervised> {
-    Supervised::start(&Program {
+fn serve(folder: &Folder) -> anyhow::Result<Program<'_>> {
+    Ok(Program {
         words: java(&["kafka.Kafka", &folder.text("server.properties")])?,
         environment: Vec::new(),
         folder: folder.path(),

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     process::{Command, Output},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,14 +13,14 @@ use url::Url;
 use crate::{
     folder::Folder,
     ports,
-    process::{Program, Supervised},
+    process::{Program, Slot, log_of},
 };
 
 mod installation;
 
 use installation::Installation;
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// New ports are taken when another process was faster.
 const START_ATTEMPTS: usize = 3;
@@ -44,8 +44,7 @@ pub struct Postgres {
 }
 
 struct Own {
-    server: Mutex<Option<Supervised>>,
-    installation: Installation,
+    server: Slot,
     words: Vec<String>,
     folder: Folder, // after the server: that one removes it, if there is one
 }
@@ -81,7 +80,7 @@ impl Postgres {
         let words = words(&installation, options, &data, &folder.text(""), port);
         Ok(Self {
             url: format!("postgres://{USER}@127.0.0.1:{port}/postgres").parse()?,
-            own: Some(Arc::new(Own { server: Mutex::new(None), installation, words, folder })),
+            own: Some(Arc::new(Own { server: Slot::default(), words, folder })),
         })
     }
 
@@ -105,69 +104,37 @@ impl Postgres {
     pub async fn start(&self) -> anyhow::Result<()> {
         let own = self.own()?;
         let deadline = Instant::now() + START_LIMIT;
-        self.serve(own)?;
+        own.serve()?;
         loop {
             let url = self.url.to_string();
             if tokio::task::spawn_blocking(move || psql(&url, "SELECT 1")).await?.is_ok() {
                 return Ok(());
             }
-            anyhow::ensure!(Instant::now() < deadline, "PostgreSQL is not up in time:\n{own}");
+            let log = || log_of(own.folder.path());
+            anyhow::ensure!(Instant::now() < deadline, "PostgreSQL is not up in time:\n{}", log());
             tokio::time::sleep(LOOK_EVERY).await;
-            if let Err(ended) = self.check_running(own) {
+            if let Err(ended) = own.server.check_running() {
                 // Right after a kill the old backends may still hold the shared memory.
                 let again = ended.to_string().contains("still in use");
                 anyhow::ensure!(again, ended.context("PostgreSQL did not start"));
-                self.serve(own)?;
+                own.serve()?;
             }
         }
     }
 
-    fn serve(&self, own: &Own) -> anyhow::Result<()> {
-        let mut server = own.server.lock().unwrap_or_else(PoisonError::into_inner);
-        anyhow::ensure!(server.is_none(), "it runs already");
-        let log = own.folder.path().join("stderr.log");
-        if log.exists() {
-            std::fs::write(log, "")?; // what an earlier start said is not this one's
-        }
-        *server = Some(Supervised::start(&Program {
-            words: own.words.clone(),
-            environment: own.installation.environment(),
-            folder: own.folder.path(),
-            ended_by: "QUIT", // immediate shutdown, with all its children
-        })?);
-        Ok(())
-    }
-
-    fn check_running(&self, own: &Own) -> anyhow::Result<()> {
-        let mut server = own.server.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = server.as_mut().context("it was killed while it started")?.check_running();
-        if ended.is_err()
-            && let Some(ended) = server.take()
-        {
-            ended.wait()?;
-        }
-        ended
-    }
-
     /// `kill -9` of the postmaster; its children follow by themselves.
     pub fn kill(&self) -> anyhow::Result<()> {
-        let server = self.own()?.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-        server.context("it does not run")?.kill()
+        self.own()?.server.kill()
     }
 
     /// Freezes the postmaster (`SIGSTOP`): new connections hang, those that are open go on.
     pub fn pause(&self) -> anyhow::Result<()> {
-        self.signal("STOP")
+        self.own()?.server.signal("STOP")
     }
 
     /// Goes on after `pause`.
     pub fn resume(&self) -> anyhow::Result<()> {
-        self.signal("CONT")
-    }
-
-    fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let server = self.own()?.server.lock().unwrap_or_else(PoisonError::into_inner);
-        server.as_ref().context("it does not run")?.signal(name)
+        self.own()?.server.signal("CONT")
     }
 
     fn own(&self) -> anyhow::Result<&Own> {
@@ -176,10 +143,19 @@ impl Postgres {
     }
 }
 
-/// For messages: the end of its log.
-impl std::fmt::Display for Own {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&crate::process::log_of(self.folder.path()))
+impl Own {
+    fn serve(&self) -> anyhow::Result<()> {
+        let log = self.folder.path().join("stderr.log");
+        if log.exists() {
+            std::fs::write(log, "")?; // what an earlier start said is not this one's
+        }
+        self.server.start(&Program {
+            words: self.words.clone(),
+            // Messages in English whatever the machine speaks: one of them is looked for.
+            environment: vec![("LC_ALL".into(), "C".into())],
+            folder: self.folder.path(),
+            ended_by: "QUIT", // immediate shutdown, with all its children
+        })
     }
 }
 

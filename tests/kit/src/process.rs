@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::Context;
@@ -99,6 +100,45 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         drop(self.pipe.take());
         let _ = self.shell.wait();
+    }
+}
+
+/// A place for a program that may be running or killed, shared by the clones of its handle.
+#[derive(Default)]
+pub(crate) struct Slot(Mutex<Option<Supervised>>);
+
+impl Slot {
+    pub(crate) fn start(&self, program: &Program<'_>) -> anyhow::Result<()> {
+        let mut running = self.running();
+        anyhow::ensure!(running.is_none(), "it runs already");
+        *running = Some(Supervised::start(program)?);
+        Ok(())
+    }
+
+    /// Fails, with the end of its log, when the program has ended by itself or was killed; it can be
+    /// started again then.
+    pub(crate) fn check_running(&self) -> anyhow::Result<()> {
+        let mut running = self.running();
+        let ended = running.as_mut().context("it does not run")?.check_running();
+        if ended.is_err()
+            && let Some(ended) = running.take()
+        {
+            ended.wait()?;
+        }
+        ended
+    }
+
+    pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
+        self.running().as_ref().context("it does not run")?.signal(name)
+    }
+
+    pub(crate) fn kill(&self) -> anyhow::Result<()> {
+        let server = self.running().take();
+        server.context("it does not run")?.kill()
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Supervised>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -51,11 +51,6 @@ impl Installation {
         }
         Ok(())
     }
-
-    /// Messages in English whatever the machine speaks: one of them is looked for.
-    pub(super) fn environment(&self) -> Vec<(String, String)> {
-        vec![("LC_ALL".into(), "C".into())]
-    }
 }
 
 fn from_pg_config() -> Option<PathBuf> {
