@@ -156,8 +156,13 @@ impl Dev {
         self.server.take().context("it does not run")?.kill()
     }
 
-    /// Ends it cleanly by `INT` (Ctrl-C) or `TERM`; fails when it does not end with success in time.
-    pub async fn stop(&mut self, signal: &str) -> anyhow::Result<()> {
+    /// Ctrl-C: ends it cleanly; fails when it does not end with success in time.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.stop_by("INT").await
+    }
+
+    /// As `stop`, by another signal such as `TERM`.
+    pub async fn stop_by(&mut self, signal: &str) -> anyhow::Result<()> {
         let mut server = self.server.take().context("it does not run")?;
         server.signal(signal)?;
         let deadline = Instant::now() + STOP_LIMIT;

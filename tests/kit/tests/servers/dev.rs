@@ -44,7 +44,7 @@ async fn it_is_started_killed_and_comes_back_with_the_same_ports_and_data() {
     assert_eq!(fs::read_to_string(dev.data().join("starts")).unwrap(), "started\nstarted\n");
     let said = "--listen 127.0.0.1:28080 --kafka-listen 127.0.0.1:29092";
     assert!(dev.log().contains(said), "{}", dev.log());
-    dev.stop("TERM").await.unwrap();
+    dev.stop_by("TERM").await.unwrap();
 }
 
 #[tokio::test]
