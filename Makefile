@@ -20,10 +20,11 @@ help: ## List the targets
 dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more flags
 	cargo run --quiet --package storefront -- dev $(or $(FILE),examples/demo.yaml) $(ARGS)
 
+# The kit is run as built: `cargo run` would build it again with its own set of features.
 .PHONY: test
 test: clients ## Run every test that needs no cluster, beside real Kafka and PostgreSQL
 	cargo build --workspace --all-features --all-targets
-	cargo run --quiet --package storefront-testkit -- up -- \
+	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-testkit up -- \
 	    cargo test --workspace --all-features --no-fail-fast
 
 .PHONY: clients
