@@ -137,27 +137,29 @@ impl fmt::Debug for Metrics {
 }
 
 impl HttpMetrics {
-    fn register(metrics: &Metrics) -> Self {
-        let duration = Family::new_with_constructor(
-            (|| Histogram::new(DURATION_BUCKETS_S)) as fn() -> Histogram,
-        );
+    /// Metrics that nobody reads until they are registered.
+    pub(crate) fn new() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(DURATION_BUCKETS_S);
         Self {
-            duration: metrics.register(
-                "http_server_request_duration_seconds",
-                "From a request's head to the end of its answer's head",
-                duration,
-            ),
-            refused: metrics.register(
-                "http_server_refused",
-                "Requests that broke the rules of HTTP or a limit",
-                Family::default(),
-            ),
-            connections: metrics.register(
-                "http_server_connections",
-                "Connections open now",
-                Gauge::default(),
-            ),
+            duration: Family::new_with_constructor(histogram),
+            refused: Family::default(),
+            connections: Gauge::default(),
         }
+    }
+
+    fn register(metrics: &Metrics) -> Self {
+        let http = Self::new();
+        let duration = "From a request's head to the end of its answer's head";
+        let name = "http_server_request_duration_seconds";
+        metrics.register(name, duration, http.duration.clone());
+        let refused = "Requests that broke the rules of HTTP or a limit";
+        metrics.register("http_server_refused", refused, http.refused.clone());
+        metrics.register(
+            "http_server_connections",
+            "Connections open now",
+            http.connections.clone(),
+        );
+        http
     }
 }
 

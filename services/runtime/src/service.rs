@@ -1,17 +1,21 @@
 //! One running service: its identity and what its parts share, and the order in which it stops.
 
-use std::time::Duration;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::Router;
 use storefront_contract::{ServiceId, Shop, settings::Common};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::net::TcpListener;
 use tracing::Instrument;
 
 use crate::{
     Health, Listeners, Metrics, Shutdown, admin,
-    http::{Limits, Server, finish},
+    http::{Handle, Limits, Routed, Server, finish},
+    metrics::HttpMetrics,
     shutdown::STOP_LIMIT,
 };
+
+/// How long a probe or a scrape in flight may take when everything else has ended.
+const ADMIN_STOP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What every part of one running service shares. One per service instance: several run in one
 /// process in dev mode, so nothing here is global. Clones are the same service.
@@ -68,33 +72,42 @@ impl Service {
     /// request spans, metrics and problems, until shutdown: then readiness fails, load balancers
     /// get [`Service::drain`] to notice, and requests in flight end. At most 25 s, all in.
     pub async fn serve(&self, listeners: Listeners, router: Router) -> Result<(), ServeError> {
+        let router = Arc::new(Routed(finish(router, &self.metrics)));
+        self.serve_handler(listeners, Limits::default(), router).await
+    }
+
+    /// [`Service::serve`] with a handler that is no router, and limits of its own.
+    pub async fn serve_handler<H: Handle>(
+        &self,
+        listeners: Listeners,
+        limits: Limits,
+        handler: Arc<H>,
+    ) -> Result<(), ServeError> {
         let Listeners { http, admin } = listeners;
-        let server = Server::new(Limits::default(), self.metrics.http().clone());
-        let router = finish(router, &self.metrics);
+        let server = Server::new(limits, self.metrics.http().clone());
         let draining = Shutdown::new();
+        let stop_limit = STOP_LIMIT.saturating_sub(self.drain);
         let served = async {
-            let result =
-                server.serve_router(http, router, &draining, STOP_LIMIT - self.drain).await;
+            let result = server.serve(http, handler, &draining, stop_limit).await;
             result.map_err(|source| ServeError::Listener { listener: "HTTP", source })
         };
         self.serve_beside(admin, &draining, served).instrument(self.span()).await
     }
 
     /// Serves only the admin endpoints, until shutdown and the drain time have passed. For a
-    /// service that serves its HTTP itself.
+    /// service without HTTP of its own.
     pub async fn serve_admin(&self, admin: TcpListener) -> Result<(), ServeError> {
         let draining = Shutdown::new();
-        let drained = draining.clone();
-        let served = async move {
-            drained.cancelled().await;
+        let drained = async {
+            draining.cancelled().await;
             Ok(())
         };
-        self.serve_beside(admin, &draining, served).instrument(self.span()).await
+        self.serve_beside(admin, &draining, drained).instrument(self.span()).await
     }
 
     /// The admin port outlives what it tells about: `served` begins to stop when `draining` is
     /// cancelled, and the admin port closes when `served` has ended.
-    pub async fn serve_beside(
+    async fn serve_beside(
         &self,
         admin: TcpListener,
         draining: &Shutdown,
@@ -104,7 +117,7 @@ impl Service {
         let stop = async {
             self.shutdown.cancelled().await;
             self.health.stopping();
-            tokio::time::sleep_until(Instant::now() + self.drain).await;
+            tokio::time::sleep(self.drain).await;
             draining.cancel();
         };
         let work = async {
@@ -112,10 +125,11 @@ impl Service {
             done.cancel();
             result
         };
-        let server = Server::new(Limits::default(), self.metrics.http().clone());
+        // Not registered: scrapes and probes are no requests to the shop.
+        let server = Server::new(Limits::default(), HttpMetrics::new());
         let admin = async {
-            let router = admin::router(self);
-            let result = server.serve_router(admin, router, &done, Duration::from_secs(1)).await;
+            let router = Arc::new(Routed(admin::router(self)));
+            let result = server.serve(admin, router, &done, ADMIN_STOP_LIMIT).await;
             result.map_err(|source| ServeError::Listener { listener: "admin", source })
         };
         // A failed admin port ends the service: nobody could see that it is alive.

@@ -1,6 +1,6 @@
 //! The HTTP server against raw sockets: what a client may send, byte for byte, and what it gets.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
 use storefront_contract::{ServiceId, settings::Common};
 use storefront_runtime::{
     Listeners, Metrics, Service, Shutdown,
-    http::{Json, Limits, Server, finish},
+    http::{Json, Limits, Routed, Server, finish},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -58,7 +58,7 @@ async fn start(limits: Limits) -> (SocketAddr, Metrics) {
     let server = Server::new(limits, metrics.http().clone());
     let router = finish(router(), &metrics);
     tokio::spawn(async move {
-        server.serve_router(listener, router, &Shutdown::new(), Duration::ZERO).await
+        server.serve(listener, Arc::new(Routed(router)), &Shutdown::new(), Duration::ZERO).await
     });
     (address, metrics)
 }
@@ -280,8 +280,8 @@ async fn a_service_stops_in_order() {
     let service = Service::new(ServiceId::Order, &common(300), shutdown.clone());
     let listeners = Listeners::bind(&common(0)).await.unwrap();
     let (http, admin) = (listeners.http_address().unwrap(), listeners.admin_address().unwrap());
-    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
-    let (opened, entered) = (gate.clone(), std::sync::Arc::new(tokio::sync::Notify::new()));
+    let gate = Arc::new(tokio::sync::Notify::new());
+    let (opened, entered) = (gate.clone(), Arc::new(tokio::sync::Notify::new()));
     let inside = entered.clone();
     let slow = get(async move || {
         inside.notify_one();

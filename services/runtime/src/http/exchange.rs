@@ -23,6 +23,8 @@ struct State {
     refusal: AtomicU8,
     /// A request was read and its answer is not complete.
     busy: AtomicBool,
+    /// The current request's body has not come whole.
+    receiving: AtomicBool,
     /// Who waits for the answer to be complete.
     waiting: AtomicWaker,
 }
@@ -32,6 +34,15 @@ impl Exchange {
     /// last of its connection.
     pub fn refusal(&self) -> Option<Refusal> {
         Refusal::from_code(self.0.refusal.load(Ordering::Relaxed))
+    }
+
+    /// Whether the client still owes a part of its request's body.
+    pub fn is_receiving(&self) -> bool {
+        self.0.receiving.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_receiving(&self, receiving: bool) {
+        self.0.receiving.store(receiving, Ordering::Relaxed);
     }
 
     pub(super) fn refuse(&self, refusal: Refusal) {

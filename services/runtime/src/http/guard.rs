@@ -121,6 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                             Framing::Length(length) => Phase::Length(length),
                             Framing::Chunked => Phase::Chunked(Chunked::new()),
                         };
+                        self.exchange.set_receiving(self.phase != Phase::Head);
                     }
                     Ok(None) => return (at, Walk::PartialHead),
                     Err(refusal) => {
@@ -136,6 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                     self.clock.body_bytes += taken as u64;
                     if *left == 0 {
                         self.phase = Phase::Head;
+                        self.exchange.set_receiving(false);
                     }
                 }
                 Phase::Chunked(body) => match body.advance(fresh, self.limits.body_max_bytes) {
@@ -144,6 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                         self.clock.body_bytes += taken as u64;
                         if body.is_complete() {
                             self.phase = Phase::Head;
+                            self.exchange.set_receiving(false);
                         }
                     }
                     Err(refusal) => {

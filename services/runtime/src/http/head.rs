@@ -44,8 +44,12 @@ pub(super) fn check(bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Refus
     if has_bare_line_feed(&bytes[..length]) {
         return Err(Refusal::BareLineFeed);
     }
-    if request.path.is_none_or(|target| target.len() > limits.target_max_bytes) {
+    let target = request.path.unwrap_or_default();
+    if target.len() > limits.target_max_bytes {
         return Err(Refusal::TargetTooLong);
+    }
+    if !target.bytes().all(is_usual_in_target) && http::Uri::try_from(target).is_err() {
+        return Err(Refusal::RequestLine);
     }
     let framing = framing(&request, limits)?;
     Ok(Some(Head { length: length + empty, framing }))
@@ -77,6 +81,11 @@ fn malformed(error: Error, bytes: &[u8]) -> Refusal {
         Error::HeaderName | Error::HeaderValue | Error::NewLine => Refusal::HeaderField,
         _ => Refusal::RequestLine,
     }
+}
+
+/// Characters that every reader of a URI takes; a target with others is read before it may pass.
+fn is_usual_in_target(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/?&=%-._~,;:@!$'()*+".contains(&byte)
 }
 
 /// httparse takes a lone LF as the end of a line; another server on the way may not.
@@ -139,7 +148,7 @@ fn decimal(value: &[u8]) -> Option<u64> {
 
 /// `host [":" port]` of RFC 3986, without user information and percent-encoding, which no DNS name
 /// or address has.
-pub(super) fn is_host(value: &[u8]) -> bool {
+pub fn is_host(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else { return false };
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => {
@@ -249,6 +258,7 @@ mod tests {
             ("G\u{e9}T / HTTP/1.1\r\n\r\n", RequestLine),
             ("\u{16}\u{3}\u{1}\u{2}\0\u{1}", RequestLine),
             ("GET /\r\n\r\n", RequestLine),
+            ("GET /<a> HTTP/1.1\r\nHost: shop\r\n\r\n", RequestLine),
             ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Version),
             ("GET / HTTP/1.2\r\nHost: shop\r\n\r\n", Version),
         ] {

@@ -14,8 +14,11 @@ mod server;
 mod timer;
 
 pub use exchange::Exchange;
+pub use head::is_host;
 pub use json::{Json, parse};
 pub use layers::{finish, known_method, not_found, panic_message, traceparent};
 pub use limits::Limits;
 pub use refusal::Refusal;
+pub use router::Routed;
 pub use server::{Connection, Handle, Server, refusal_of};
+pub use timer::LazyTimer;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -23,6 +23,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{Exchange, Limits, Refusal, exchange::Busy, guard::Guard};
 use crate::{
@@ -56,7 +57,18 @@ pub trait Handle: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Connection {
     pub peer: SocketAddr,
+    /// The peer's address as a header's value, made once for all requests of the connection.
+    pub peer_value: HeaderValue,
     pub exchange: Exchange,
+}
+
+impl Connection {
+    fn new(peer: SocketAddr, exchange: Exchange) -> Self {
+        let address = peer.ip().to_canonical();
+        let unknown = HeaderValue::from_static("unknown");
+        let peer_value = HeaderValue::try_from(address.to_string()).unwrap_or(unknown);
+        Self { peer, peer_value, exchange }
+    }
 }
 
 /// An HTTP/1 server.
@@ -98,7 +110,7 @@ impl Server {
             let work = self.connection(socket, peer, handler.clone(), draining.clone());
             let cut_off = cut_off.clone();
             let open = self.metrics.connections.clone();
-            connections.spawn(async move {
+            let connection = async move {
                 open.inc();
                 tokio::select! {
                     () = work => (),
@@ -106,7 +118,8 @@ impl Server {
                 }
                 open.dec();
                 drop(place);
-            });
+            };
+            connections.spawn(connection.in_current_span());
         }
         drop(listener);
         connections.close();
@@ -127,7 +140,7 @@ impl Server {
     ) -> impl Future<Output = ()> + Send + 'static {
         let exchange = Exchange::default();
         let io = TokioIo::new(Guard::new(socket, self.limits, exchange.clone()));
-        let connection = Arc::new(Connection { peer, exchange });
+        let connection = Arc::new(Connection::new(peer, exchange));
         let refused = self.metrics.refused.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let busy = connection.exchange.begin();

@@ -11,13 +11,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One lazy timer.
 #[derive(Debug, Default)]
-pub(super) struct LazyTimer {
+pub struct LazyTimer {
     sleep: Option<(Pin<Box<Sleep>>, Instant)>,
 }
 
 impl LazyTimer {
     /// Ready once `deadline` has passed; else the task is woken then, or before that in vain.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let (sleep, armed) =
             self.sleep.get_or_insert_with(|| (Box::pin(sleep_until(deadline)), deadline));
         if deadline < *armed {
