@@ -1,0 +1,199 @@
+//! What becomes of each request: a page, a service's answer, or a problem.
+
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+};
+use storefront_contract::settings::GatewaySettings;
+use storefront_runtime::{
+    Metrics, Problem, TraceContext,
+    http::{Connection, Handle, known_method, panic_message, traceparent},
+    metrics::{HttpLabels, HttpMetrics},
+    trace,
+};
+
+use crate::{
+    body::AnswerBody, headers, pages, problems, proxy::Proxy, routes::Routes, target,
+    upstream::Upstream,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// The gateway of one shop.
+#[derive(Debug)]
+pub struct Gateway {
+    routes: Routes,
+    pages: bool,
+    proxy: Proxy,
+    http: HttpMetrics,
+    failures: Family<FailureLabels, Counter>,
+    labels: RouteLabels,
+}
+
+/// Labels for requests that go to no service.
+#[derive(Debug)]
+struct RouteLabels {
+    page: Arc<str>,
+    none: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    service: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceLabels {
+    service: String,
+}
+
+impl Gateway {
+    pub fn new(settings: &GatewaySettings, metrics: &Metrics) -> Self {
+        let opened: Family<ServiceLabels, Counter> = metrics.register(
+            "storefront_gateway_connections_opened",
+            "Connections opened to a service",
+            Family::default(),
+        );
+        let connect_timeout = std::time::Duration::from_millis(settings.connect_timeout_ms);
+        let routes = Routes::new(&settings.routes, |route| {
+            let labels = ServiceLabels { service: route.service.clone() };
+            Upstream::new(route, connect_timeout, opened.get_or_create_owned(&labels))
+        });
+        Self {
+            routes,
+            pages: settings.pages,
+            proxy: Proxy {
+                trusted: settings.trusted_proxies.clone(),
+                answer_timeout: std::time::Duration::from_millis(settings.upstream_timeout_ms),
+            },
+            http: metrics.http().clone(),
+            failures: metrics.register(
+                "storefront_gateway_failures",
+                "Requests that a service did not answer, by reason",
+                Family::default(),
+            ),
+            labels: RouteLabels { page: "page".into(), none: "unmatched".into() },
+        }
+    }
+
+    /// Closes connections to services that were not used for a while.
+    pub fn sweep(&self) {
+        self.routes.upstreams().for_each(|upstream| upstream.sweep());
+    }
+
+    /// The answer, and the route as a label of metrics.
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        context: TraceContext,
+        connection: &Connection,
+    ) -> (Arc<str>, Response<AnswerBody>) {
+        let path = match self.check(&request) {
+            Ok(path) => path,
+            Err(problem) => return (self.labels.none.clone(), problem.into_response_of()),
+        };
+        if self.pages
+            && let Some(page) = pages::find(&path)
+        {
+            return (self.labels.page.clone(), page.answer(request.method(), request.headers()));
+        }
+        let Some((prefix, upstream)) = self.routes.find(&path) else {
+            let problem = problems::not_found(&path, &self.routes, self.pages);
+            return (self.labels.none.clone(), problem.into_response_of());
+        };
+        let target = match path {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(path) => match with_query(&path, request.uri()) {
+                Ok(target) => Some(target),
+                Err(problem) => return (self.labels.none.clone(), problem.into_response_of()),
+            },
+        };
+        if traceparent(request.headers()).and_then(TraceContext::parse).is_none() {
+            request.headers_mut().remove(TRACESTATE);
+        }
+        let forwarded = self.proxy.forward(request, target, context, connection, upstream).await;
+        let response = forwarded.unwrap_or_else(|failure| {
+            if let Some(refusal) = connection.exchange.refusal() {
+                return refusal.problem().into_response_of();
+            }
+            let (service, reason) = (upstream.service(), failure.reason());
+            tracing::warn!(
+                service.name = service,
+                reason,
+                error = &failure as &dyn std::error::Error,
+                trace.id = context.trace_id(),
+                "a request got no answer"
+            );
+            let labels = FailureLabels { service: service.to_owned(), reason };
+            self.failures.get_or_create(&labels).inc();
+            failure.problem(service).into_response_of()
+        });
+        (prefix.clone(), response)
+    }
+
+    /// The path in normal form, of a request that is one for this server.
+    fn check<'a>(&self, request: &'a Request<Incoming>) -> Result<Cow<'a, str>, Problem> {
+        const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(problems::method_not_allowed(ALLOWED));
+        }
+        let uri = request.uri();
+        if uri.scheme().is_some() || uri.authority().is_some() {
+            return Err(problems::not_a_proxy());
+        }
+        if headers::asks_for_upgrade(request.headers()) {
+            return Err(problems::no_upgrade());
+        }
+        target::normalise(uri.path()).map_err(problems::bad_path)
+    }
+}
+
+impl Handle for Gateway {
+    type Body = AnswerBody;
+
+    async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> Response<AnswerBody> {
+        let started = Instant::now();
+        let context = TraceContext::continued(traceparent(request.headers()));
+        let method = known_method(request.method());
+        let work = AssertUnwindSafe(self.answer(request, context, &connection)).catch_unwind();
+        let (route, mut response) = trace::scope(context, work).await.unwrap_or_else(|panic| {
+            tracing::error!(panic = panic_message(&*panic), "a request made the gateway panic");
+            let problem = Problem::of(StatusCode::INTERNAL_SERVER_ERROR);
+            (self.labels.none.clone(), problem.into_response_of())
+        });
+        let status = response.status().as_u16();
+        let duration = started.elapsed();
+        let labels = HttpLabels { method, route, status };
+        self.http.duration.get_or_create(&labels).observe(duration.as_secs_f64());
+        tracing::debug!(
+            http.method = method,
+            http.route = &*labels.route,
+            http.status = status,
+            duration_ms = duration.as_secs_f64() * 1e3,
+            trace.id = context.trace_id(),
+            "answered"
+        );
+        if let Ok(id) = HeaderValue::try_from(context.trace_id()) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+/// A normal path with the query of the request it came from.
+fn with_query(path: &str, uri: &Uri) -> Result<Uri, Problem> {
+    let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
+    Uri::try_from(format!("{path}{query}"))
+        .map_err(|_| problems::bad_path(target::BadPath::Character))
+}

@@ -1,0 +1,114 @@
+//! One request on its way to a service and back.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, Request, Response, Uri, Version, header, request::Parts};
+use hyper::body::Incoming;
+use storefront_contract::settings::Cidr;
+use storefront_runtime::{TraceContext, http::Connection, trace::TRACEPARENT};
+
+use crate::{
+    body::{AnswerBody, RequestBody},
+    forwarded::Origin,
+    headers,
+    link::SendError,
+    problems::Failure,
+    upstream::Upstream,
+};
+
+/// How requests are forwarded.
+#[derive(Debug)]
+pub struct Proxy {
+    pub trusted: Vec<Cidr>,
+    /// From the end of a request to the head of its answer, and between two pieces of its body.
+    pub answer_timeout: Duration,
+}
+
+impl Proxy {
+    /// Forwards a request under its normal `target`, `None` when that is the one it came with.
+    pub async fn forward(
+        &self,
+        request: Request<Incoming>,
+        target: Option<Uri>,
+        context: TraceContext,
+        connection: &Connection,
+        upstream: &Arc<Upstream>,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let (mut parts, body) = request.into_parts();
+        self.prepare(&mut parts, target, context, connection, upstream);
+        let request = Request::from_parts(parts, RequestBody::from(body));
+        let mut response = self.exchange(request, connection, upstream).await?;
+        headers::clean_response(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        Ok(response)
+    }
+
+    /// Makes a client's request ours: what crosses no proxy goes, then what we know is set.
+    fn prepare(
+        &self,
+        parts: &mut Parts,
+        target: Option<Uri>,
+        context: TraceContext,
+        connection: &Connection,
+        upstream: &Upstream,
+    ) {
+        if let Some(target) = target {
+            parts.uri = target;
+        }
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        let headers = &mut parts.headers;
+        let peer = connection.peer.ip();
+        let origin = Origin::of(headers, peer, &connection.peer_value, &self.trusted);
+        headers::clean_request(headers);
+        origin.set(headers);
+        if !headers.contains_key(header::HOST)
+            && let Ok(authority) = upstream.authority().parse()
+        {
+            headers.insert(header::HOST, authority);
+        }
+        if let Ok(traceparent) = context.to_traceparent().parse() {
+            headers.insert(TRACEPARENT, traceparent);
+        }
+    }
+
+    /// Sends it on a kept connection, or on a new one: also when the kept one turns out to be closed
+    /// and the service cannot have acted on the request. A request is sent at most twice.
+    async fn exchange(
+        &self,
+        request: Request<RequestBody>,
+        connection: &Connection,
+        upstream: &Arc<Upstream>,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let (exchange, limit) = (&connection.exchange, self.answer_timeout);
+        let repeatable = request.body().is_empty() && is_safe(request.method());
+        let request = match upstream.kept(repeatable) {
+            None => request,
+            Some(link) => {
+                let copy = repeatable.then(|| copy(&request));
+                match (link.send(request, exchange, limit).await, copy) {
+                    (Ok(response), _) => return Ok(response.map(AnswerBody::Service)),
+                    (Err(SendError::Unsent(request)), _) => *request,
+                    (Err(SendError::Closed(_) | SendError::Ended), Some(copy)) => copy,
+                    (Err(error), _) => return Err(error.into()),
+                }
+            }
+        };
+        let link = upstream.connect().await?;
+        let response = link.send(request, exchange, limit).await?;
+        Ok(response.map(AnswerBody::Service))
+    }
+}
+
+/// RFC 9110 section 9.2.1: asking twice does nothing that asking once would not.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
