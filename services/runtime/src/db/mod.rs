@@ -16,7 +16,7 @@ mod value;
 use std::{sync::Arc, time::Duration};
 
 use storefront_contract::{ServiceId, settings::DatabaseSettings};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 
 pub use self::{
     error::{DatabaseError, Kind},
@@ -45,6 +45,7 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     backend: Backend,
+    written: Arc<watch::Sender<()>>,
     runtime: Handle,
 }
 
@@ -92,7 +93,8 @@ impl Database {
             Place::Postgres => Backend::Postgres(PostgresPool::open(settings, text, schema)?),
             Place::Sqlite(path) => Backend::Sqlite(SqlitePools::open(&path)?),
         };
-        Ok(Self(Arc::new(Inner { backend, runtime: Handle::current() })))
+        let written = Arc::new(watch::Sender::new(()));
+        Ok(Self(Arc::new(Inner { backend, written, runtime: Handle::current() })))
     }
 
     /// Which database this is, for the few statements that differ.
@@ -109,7 +111,8 @@ impl Database {
         let mut attempts = self.connections_max() + 1;
         loop {
             attempts -= 1;
-            match Tx::begin(self.writer().await?, self.0.runtime.clone()).await {
+            let (written, runtime) = (Arc::clone(&self.0.written), self.0.runtime.clone());
+            match Tx::begin(self.writer().await?, written, runtime).await {
                 Err(error) if error.kind() == Kind::Unavailable && attempts > 0 => {}
                 result => return result,
             }
@@ -202,6 +205,16 @@ impl Database {
                 }
             }
         }
+    }
+
+    /// Changes after each commit, in this process, of a transaction that asked to tell it.
+    pub(crate) fn written(&self) -> watch::Receiver<()> {
+        self.0.written.subscribe()
+    }
+
+    /// Tells those who wait on [`Database::written`] to look again.
+    pub(crate) fn wake(&self) {
+        self.0.written.send_replace(());
     }
 
     /// The database's clock, in Unix milliseconds.

@@ -1,9 +1,9 @@
 //! A transaction. Owns its connection until commit or rollback; no statement of it runs elsewhere.
 //! Behaves alike on both databases: after an error nothing but a rollback is possible.
 
-use std::{marker::PhantomData, pin::Pin, time::Duration};
+use std::{marker::PhantomData, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 
 use super::{
     error::{DatabaseError, Kind, classify},
@@ -27,12 +27,19 @@ pub struct Tx<'a> {
     /// Empty only while the transaction is being taken apart.
     link: Option<Link>,
     failed: Option<Kind>,
+    /// Told after a commit, when somebody waits for what it wrote.
+    written: Arc<watch::Sender<()>>,
+    wakes: bool,
     runtime: Handle,
     scope: PhantomData<&'a ()>,
 }
 
 impl Tx<'_> {
-    pub(super) async fn begin(link: Link, runtime: Handle) -> Result<Self, DatabaseError> {
+    pub(super) async fn begin(
+        link: Link,
+        written: Arc<watch::Sender<()>>,
+        runtime: Handle,
+    ) -> Result<Self, DatabaseError> {
         let begin = match link.dialect() {
             Dialect::Postgres => "BEGIN",
             // A deferred transaction that first reads and then writes fails with SQLITE_BUSY without
@@ -41,7 +48,8 @@ impl Tx<'_> {
         };
         // Made before it is begun: a caller who goes away while we wait for the answer leaves a
         // transaction that is open, and only `Drop` can end it.
-        let mut tx = Self { link: Some(link), failed: None, runtime, scope: PhantomData };
+        let (link, failed, wakes, scope) = (Some(link), None, false, PhantomData);
+        let mut tx = Self { link, failed, written, wakes, runtime, scope };
         match tx.control(begin).await {
             Ok(()) => Ok(tx),
             Err(error) => {
@@ -132,7 +140,12 @@ impl Tx<'_> {
             return Err(DatabaseError::Aborted { kind });
         }
         match self.finish("COMMIT").await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if self.wakes {
+                    self.written.send_replace(());
+                }
+                Ok(())
+            }
             // The server has answered: it did not commit.
             Err(error @ sqlx::Error::Database(_)) => Err(DatabaseError::statement("COMMIT", error)),
             Err(error) => Err(DatabaseError::CommitUnknown(error)),
@@ -142,6 +155,11 @@ impl Tx<'_> {
     /// Undoes everything at once, instead of in the background as dropping does.
     pub async fn rollback(mut self) {
         self.finish("ROLLBACK").await.ok();
+    }
+
+    /// Tells those who wait on [`Database::written`](super::Database::written) after the commit.
+    pub(crate) fn wake_on_commit(&mut self) {
+        self.wakes = true;
     }
 
     /// Marks a point to return to. One at a time is enough for all uses here.

@@ -70,7 +70,8 @@ CREATE INDEX outbox_kept ON outbox (topic, id) WHERE state <> 0;
 ";
 
 /// Where to read on, per partition. `epoch` grows with each new owner and fences the old one;
-/// `generation` grows when the topic turns out to be another one of the same name.
+/// `generation` grows when the topic turns out to be another one of the same name, which
+/// `fingerprint`, that of the record before `next_offset`, tells.
 const OFFSETS: &str = "
 CREATE TABLE offsets (
     consumer_group TEXT NOT NULL,
@@ -79,6 +80,7 @@ CREATE TABLE offsets (
     next_offset BIGINT NOT NULL,
     epoch BIGINT NOT NULL,
     generation BIGINT NOT NULL,
+    fingerprint TEXT,
     PRIMARY KEY (consumer_group, topic, partition)
 );
 ";
