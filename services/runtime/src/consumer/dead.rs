@@ -1,0 +1,63 @@
+//! Dead letters: the record as it was, with headers that say why and where it stood. Pure.
+
+use jiff::Timestamp;
+use storefront_contract::headers as names;
+
+use crate::store::{headers::Headers, outbox::Message};
+
+/// Longest error text in a header, in characters.
+const ERROR_MAX_CHARS: usize = 1000;
+
+/// An event that is given up.
+#[derive(Debug, Clone)]
+pub(crate) struct DeadLetter {
+    /// The dead-letter topic.
+    pub to: String,
+    /// Where it stood: names on the broker.
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub payload: Option<Vec<u8>>,
+    pub headers: Headers,
+    /// A fixed word.
+    pub reason: String,
+    pub error: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+impl DeadLetter {
+    /// Keeps bytes, key, headers and partition; the order of a partition's dead letters is that of
+    /// their giving up.
+    pub(crate) fn into_message(self, now: Timestamp) -> Message {
+        let added = [
+            (names::DLQ_REASON, self.reason),
+            (names::DLQ_ERROR, one_line(&self.error)),
+            (names::DLQ_ATTEMPTS, self.attempts.to_string()),
+            (names::DLQ_TOPIC, self.topic),
+            (names::DLQ_PARTITION, self.partition.to_string()),
+            (names::DLQ_OFFSET, self.offset.to_string()),
+            (names::DLQ_TIME, now.to_string()),
+        ];
+        // A replay that failed again carries those of its first death.
+        let mut headers: Headers = self
+            .headers
+            .into_iter()
+            .filter(|(name, _)| name != names::REPLAY_GROUP && !name.starts_with("dlq-"))
+            .collect();
+        headers.extend(added.map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))));
+        Message {
+            topic: self.to,
+            partition: Some(self.partition),
+            key: self.key,
+            payload: self.payload,
+            headers,
+        }
+    }
+}
+
+/// An error text as a header: one line, and not endless.
+pub(crate) fn one_line(error: &str) -> String {
+    error.chars().map(|c| if c.is_control() { ' ' } else { c }).take(ERROR_MAX_CHARS).collect()
+}

@@ -1,0 +1,216 @@
+//! The relay's loop: when to read, when to renew, when to stop. What is done then is in `send`.
+//!
+//! Why order holds at every crash point: rows of a key are given to the producer in the order of their
+//! ids, starting at the oldest that is not acknowledged, and a message that fails stops the producer
+//! before a later one gets through. So whatever is sent twice (a crash after the broker's answer, a
+//! second relay that does not know of the first) is sent twice in the same order, and the first
+//! occurrence of each message stands where it belongs. The lease is there to keep it at one: it saves
+//! work, it is not what order depends on.
+
+use std::time::{Duration, Instant};
+
+use storefront_contract::settings::KafkaSettings;
+use tokio::{sync::mpsc, time::sleep_until};
+
+use super::{
+    RelayError,
+    producer::{Producer, Report},
+    send::Filled,
+    window::Window,
+};
+use crate::{
+    Dependency, Shutdown,
+    backoff::Backoff,
+    db::{Database, DatabaseError, Lease},
+    kafka,
+    metrics::EventMetrics,
+    store::outbox,
+    text::chain,
+};
+
+/// Most messages on their way; a row is in memory for as long as it is.
+const WINDOW: usize = 2000;
+/// How often to look for rows that nobody told of: those of other instances, and after a restart.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the metrics are counted; the long one for a backlog whose counting takes its time.
+const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+const COUNT_INTERVAL_LONG: Duration = Duration::from_secs(60);
+const LONG_BACKLOG: i64 = 50_000;
+/// How often refused messages are tried once more: rights are granted, limits raised.
+const RETRY_INTERVAL: Duration = Duration::from_secs(300);
+
+/// All that one holder of the lease needs and remembers.
+pub(super) struct Relay<'a> {
+    pub database: &'a Database,
+    pub settings: &'a KafkaSettings,
+    pub metrics: &'a EventMetrics,
+    pub health: &'a Dependency,
+    pub shutdown: &'a Shutdown,
+    pub lease: &'a Lease,
+    pub window: Window,
+    pub backoff: Backoff,
+    /// Messages up to this id are sent one by one, to find the one that is refused.
+    pub precise_until: Option<i64>,
+    /// The last refused message that was tried once more.
+    pub retried_until: i64,
+}
+
+/// Why the relay stopped sending.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The service stops.
+    Shutdown,
+    /// Another relay has taken over, or may have.
+    LeaseLost,
+}
+
+/// When something is to be done next.
+struct Clock {
+    poll_at: Instant,
+    count_at: Instant,
+    retry_at: Instant,
+    renew_at: Instant,
+    lease_ends_at: Instant,
+}
+
+/// A producer and its reports.
+pub(super) type Line = (Producer, mpsc::UnboundedReceiver<Report>);
+
+impl Relay<'_> {
+    /// Sends until the lease is lost or the service stops. `acquired` is from before the lease was
+    /// asked for.
+    pub(super) async fn hold(&mut self, acquired: Instant) -> Result<End, RelayError> {
+        let mut written = self.database.written();
+        let mut clock = Clock {
+            poll_at: acquired,
+            count_at: acquired,
+            retry_at: acquired,
+            renew_at: acquired + self.lease.lasts / 3,
+            lease_ends_at: acquired + self.lease.lasts,
+        };
+        let mut line = self.start()?;
+        let recovered = self.recover().await;
+        let mut ready = self.note(recovered).is_some();
+        let mut more = true;
+        loop {
+            if ready && more && self.window.in_flight() <= WINDOW / 2 {
+                line = match self.refill(line, &mut clock).await {
+                    (line, Some(next)) => {
+                        more = next;
+                        line
+                    }
+                    (line, None) => self.restart(line, &[]).await,
+                };
+            }
+            if self.precise_until.is_some() && self.window.in_flight() == 0 && ready {
+                self.precise_until = None;
+                line = self.restart(line, &[]).await;
+                more = true;
+            }
+            let wake_at = clock.poll_at.min(clock.renew_at).min(clock.lease_ends_at);
+            tokio::select! {
+                () = self.shutdown.cancelled() => {
+                    self.drain(line).await;
+                    return Ok(End::Shutdown);
+                }
+                Some(report) = line.1.recv() => {
+                    more = true;
+                    let failures = self.take(report, &mut line.1).await;
+                    if !failures.is_empty() {
+                        line = self.restart(line, &failures).await;
+                    }
+                }
+                // The sender lives in the database that we hold, so this never fails.
+                Ok(()) = written.changed() => more = true,
+                () = sleep_until(wake_at.into()) => {
+                    if !ready {
+                        let recovered = self.recover().await;
+                        ready = self.note(recovered).is_some();
+                    }
+                    more |= self.tick(&mut clock).await;
+                    if Instant::now() >= clock.lease_ends_at {
+                        return Ok(End::LeaseLost);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads and sends. Whether there is more to read; `None` when the producer takes nothing more.
+    async fn refill(&mut self, line: Line, clock: &mut Clock) -> (Line, Option<bool>) {
+        if Instant::now() >= clock.retry_at {
+            clock.retry_at = Instant::now() + RETRY_INTERVAL;
+            let retried = self.retry_failed().await;
+            self.note(retried);
+        }
+        let filled = self.fill(&line.0).await;
+        let more = match self.note(filled) {
+            Some(Filled::All) => Some(false),
+            Some(Filled::Part) => Some(self.window.in_flight() == 0),
+            Some(Filled::Stopped) => None,
+            None => {
+                clock.poll_at = Instant::now() + self.backoff.next();
+                Some(false)
+            }
+        };
+        (line, more)
+    }
+
+    /// What is due by time. Returns whether to read again.
+    async fn tick(&mut self, clock: &mut Clock) -> bool {
+        let now = Instant::now();
+        if now >= clock.renew_at {
+            match self.lease.acquire(self.database).await {
+                Ok(Some(_)) => clock.lease_ends_at = now + self.lease.lasts,
+                Ok(None) => clock.lease_ends_at = now,
+                Err(error) => self.health.down(chain(&error)),
+            }
+            clock.renew_at = Instant::now() + self.lease.lasts / 3;
+        }
+        if now < clock.poll_at {
+            return false;
+        }
+        clock.poll_at = now + POLL_INTERVAL;
+        if now >= clock.count_at {
+            clock.count_at = now + COUNT_INTERVAL;
+            let depth = outbox::depth(self.database).await;
+            if let Some((stored, failed)) = self.note(depth) {
+                self.metrics.outbox_depth.set(stored);
+                self.metrics.outbox_failed.set(failed);
+                if stored > LONG_BACKLOG {
+                    clock.count_at = now + COUNT_INTERVAL_LONG;
+                }
+            }
+        }
+        true
+    }
+
+    /// A new relay does not know what its predecessor was about to do with refused messages.
+    async fn recover(&mut self) -> Result<(), DatabaseError> {
+        for (topic, key) in outbox::recover(self.database).await? {
+            if let Some(key) = key {
+                self.window.hold((topic, key));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn start(&self) -> Result<Line, RelayError> {
+        let config = kafka::producer(self.settings, self.precise_until.is_some())?;
+        Producer::start(&config).map_err(RelayError::Client)
+    }
+
+    /// Tells health what the database did; the value when it worked.
+    pub(super) fn note<T>(&self, result: Result<T, DatabaseError>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.health.up();
+                Some(value)
+            }
+            Err(error) => {
+                self.health.down(chain(&error));
+                None
+            }
+        }
+    }
+}
