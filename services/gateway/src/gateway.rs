@@ -95,7 +95,7 @@ impl Gateway {
         context: TraceContext,
         connection: &Connection,
     ) -> (Arc<str>, Response<AnswerBody>) {
-        let path = match self.check(&request) {
+        let path = match check(&request) {
             Ok(path) => path,
             Err(problem) => return (self.labels.none.clone(), problem.into_response_of()),
         };
@@ -137,22 +137,6 @@ impl Gateway {
         });
         (prefix.clone(), response)
     }
-
-    /// The path in normal form, of a request that is one for this server.
-    fn check<'a>(&self, request: &'a Request<Incoming>) -> Result<Cow<'a, str>, Problem> {
-        const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-            return Err(problems::method_not_allowed(ALLOWED));
-        }
-        let uri = request.uri();
-        if uri.scheme().is_some() || uri.authority().is_some() {
-            return Err(problems::not_a_proxy());
-        }
-        if headers::asks_for_upgrade(request.headers()) {
-            return Err(problems::no_upgrade());
-        }
-        target::normalise(uri.path()).map_err(problems::bad_path)
-    }
 }
 
 impl Handle for Gateway {
@@ -189,6 +173,22 @@ impl Handle for Gateway {
         }
         response
     }
+}
+
+/// The path in normal form, of a request that is one for this server.
+fn check(request: &Request<Incoming>) -> Result<Cow<'_, str>, Problem> {
+    const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(problems::method_not_allowed(ALLOWED));
+    }
+    let uri = request.uri();
+    if uri.scheme().is_some() || uri.authority().is_some() {
+        return Err(problems::not_a_proxy());
+    }
+    if headers::asks_for_upgrade(request.headers()) {
+        return Err(problems::no_upgrade());
+    }
+    target::normalise(uri.path()).map_err(problems::bad_path)
 }
 
 /// A normal path with the query of the request it came from.

@@ -66,7 +66,7 @@ mod tests {
 
     fn routes(text: &str) -> Routes {
         let routes: Vec<Route> = text.split(' ').map(|route| route.parse().unwrap()).collect();
-        Routes::new(&routes, |route| Upstream::for_tests(route))
+        Routes::new(&routes, Upstream::for_tests)
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Metrics {
         self.0.events.get_or_init(|| EventMetrics::register(self))
     }
 
-    /// All of it in the OpenMetrics text format.
+    /// All of it in the `OpenMetrics` text format.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing into a String cannot fail; a metric of a service's own that does is left out.

@@ -16,7 +16,10 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// One problem. `type` is `urn:storefront:problem:` with the title in lower case and dashes, or
 /// left out (`about:blank`) where the title is the status's own phrase.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     status: StatusCode,
     title: Cow<'static, str>,
     detail: Option<String>,
@@ -28,7 +31,7 @@ impl Problem {
     /// A problem with a title that stays the same for every occurrence of its kind.
     pub fn new(status: StatusCode, title: impl Into<Cow<'static, str>>) -> Self {
         let (members, headers) = (Map::new(), Vec::new());
-        Self { status, title: title.into(), detail: None, members, headers }
+        Self(Box::new(Parts { status, title: title.into(), detail: None, members, headers }))
     }
 
     /// The plain problem of a status, titled by its own phrase.
@@ -39,7 +42,7 @@ impl Problem {
     /// What is particular to this occurrence, for a person.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
@@ -47,7 +50,7 @@ impl Problem {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
         if let Ok(value) = serde_json::to_value(value) {
-            self.members.insert(name.to_owned(), value);
+            self.0.members.insert(name.to_owned(), value);
         }
         self
     }
@@ -56,7 +59,7 @@ impl Problem {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.push((name, value));
+            self.0.headers.push((name, value));
         }
         self
     }
@@ -68,33 +71,33 @@ impl Problem {
     }
 
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     pub fn title(&self) -> &str {
-        &self.title
+        &self.0.title
     }
 
     /// The headers of the answer but the content type.
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
-        &self.headers
+        &self.0.headers
     }
 
     /// The document. It names the trace that it belongs to, for those who ask for help.
     pub fn to_json(&self) -> Value {
         let mut document = Map::new();
-        if self.status.canonical_reason() != Some(&*self.title) {
+        if self.0.status.canonical_reason() != Some(&*self.0.title) {
             document.insert("type".into(), self.type_uri().into());
         }
-        document.insert("title".into(), (*self.title).into());
-        document.insert("status".into(), self.status.as_u16().into());
-        if let Some(detail) = &self.detail {
+        document.insert("title".into(), (*self.0.title).into());
+        document.insert("status".into(), self.0.status.as_u16().into());
+        if let Some(detail) = &self.0.detail {
             document.insert("detail".into(), detail.as_str().into());
         }
         if let Some(context) = trace::current() {
             document.insert("traceId".into(), context.trace_id().into());
         }
-        for (name, value) in &self.members {
+        for (name, value) in &self.0.members {
             document.entry(name.as_str()).or_insert_with(|| value.clone());
         }
         Value::Object(document)
@@ -103,11 +106,11 @@ impl Problem {
     /// The answer, with a body of any kind that can be made of bytes.
     pub fn into_response_of<B: From<String>>(self) -> http::Response<B> {
         let mut response = http::Response::new(B::from(self.to_json().to_string()));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.0.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for (name, value) in self.headers {
+        for (name, value) in self.0.headers {
             headers.append(name, value);
         }
         response
@@ -115,6 +118,7 @@ impl Problem {
 
     fn type_uri(&self) -> String {
         let slug: String = self
+            .0
             .title
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })

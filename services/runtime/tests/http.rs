@@ -1,4 +1,5 @@
 //! The HTTP server against raw sockets: what a client may send, byte for byte, and what it gets.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

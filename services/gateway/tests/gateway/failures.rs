@@ -163,10 +163,13 @@ async fn a_get_on_a_stale_connection_is_sent_again_and_a_post_is_not() {
 
 #[tokio::test]
 async fn a_closed_connection_is_noticed_before_it_is_used() {
-    let payment = Service::start(|seen| match seen.line().contains("/last") {
+    let payment = Service::start(|seen| {
         // Says nothing of closing, and closes.
-        true => Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()),
-        false => ok("again"),
+        if seen.line().contains("/last") {
+            Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into())
+        } else {
+            ok("again")
+        }
     })
     .await;
     let gateway = Gateway::start(settings(payment.address)).await;

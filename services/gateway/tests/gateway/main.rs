@@ -1,4 +1,5 @@
 //! The gateway between raw sockets.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 mod bad_input;
 mod failures;

@@ -104,11 +104,15 @@ async fn a_trace_goes_on_or_begins() {
 
 #[tokio::test]
 async fn connections_to_a_service_are_used_again() {
-    let (gateway, payment) = start(|seen| match seen.line().contains("chunked") {
-        true => Reply::Bytes(
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".into(),
-        ),
-        false => ok(&"x".repeat(200_000)),
+    let (gateway, payment) = start(|seen| {
+        if seen.line().contains("chunked") {
+            Reply::Bytes(
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+                    .into(),
+            )
+        } else {
+            ok(&"x".repeat(200_000))
+        }
     })
     .await;
     let mut client = gateway.connect().await;
@@ -185,11 +189,15 @@ async fn an_answer_comes_before_it_is_whole() {
 
 #[tokio::test]
 async fn old_and_careful_clients_are_served() {
-    let (gateway, payment) = start(|seen| match seen.line().contains("chunked") {
-        true => Reply::Bytes(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".into(),
-        ),
-        false => ok("plain"),
+    let (gateway, payment) = start(|seen| {
+        if seen.line().contains("chunked") {
+            Reply::Bytes(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+                    .into(),
+            )
+        } else {
+            ok("plain")
+        }
     })
     .await;
     let answer = gateway.raw(b"GET /payment HTTP/1.0\r\n\r\n").await;
@@ -228,8 +236,10 @@ async fn a_client_that_goes_away_is_not_worked_for() {
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let (gateway, _) = start(|seen| ok(seen.line())).await;
-    let requests: String =
-        (0..20).map(|n| format!("GET /payment/{n} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+    let requests: String = (0..20)
+        .map(|n| format!("GET /payment/{n} HTTP/1.1\r\nHost: a\r\n\r\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let mut client = gateway.connect().await;
     client.send(requests.as_bytes()).await;
     for n in 0..20 {

@@ -100,19 +100,20 @@ fn has_bare_line_feed(head: &[u8]) -> bool {
 
 fn framing(request: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Framing, Refusal> {
     let is_http_11 = request.version == Some(1);
-    let (mut host, mut length, mut chunked) = (None, None, false);
+    let (mut hosts, mut valid_host) = (0, false);
+    let (mut length, mut chunked) = (None, false);
     for field in request.headers.iter() {
         // By length first: most fields are none of these.
         match field.name.len() {
             4 if field.name.eq_ignore_ascii_case("host") => {
-                if host.replace(field.value).is_some() || !is_host(field.value) {
-                    return Err(Refusal::Host);
-                }
+                hosts += 1;
+                valid_host = is_host(field.value);
             }
-            6 if field.name.eq_ignore_ascii_case("expect") => {
-                if is_http_11 && !field.value.eq_ignore_ascii_case(b"100-continue") {
-                    return Err(Refusal::Expectation);
-                }
+            6 if is_http_11
+                && field.name.eq_ignore_ascii_case("expect")
+                && !field.value.eq_ignore_ascii_case(b"100-continue") =>
+            {
+                return Err(Refusal::Expectation);
             }
             14 if field.name.eq_ignore_ascii_case("content-length") => {
                 let value = decimal(field.value).ok_or(Refusal::ContentLength)?;
@@ -130,7 +131,8 @@ fn framing(request: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Frami
         }
     }
     match (chunked, length) {
-        _ if is_http_11 && host.is_none() => Err(Refusal::Host),
+        _ if hosts > 1 || (hosts == 1 && !valid_host) => Err(Refusal::Host),
+        _ if is_http_11 && hosts == 0 => Err(Refusal::Host),
         (true, Some(_)) => Err(Refusal::TransferEncoding),
         (true, None) => Ok(Framing::Chunked),
         (false, Some(length)) if length > limits.body_max_bytes => Err(Refusal::BodyTooLarge),

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use tracing::Instrument;
 
 use super::Exchange;
@@ -107,7 +107,7 @@ async fn as_problem(response: Response) -> Response {
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let content_type = response.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+    let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     if content_type.is_some_and(|value| !value.starts_with(b"text/plain")) {
         return response;
     }
