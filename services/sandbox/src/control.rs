@@ -133,8 +133,10 @@ async fn set_faults(
     let wrong = |detail: String| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Wrong faults").detail(detail)
     };
-    let settings: FaultSettings =
-        serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
+    // By way of an object: serde would take an array for a struct too.
+    let settings: FaultSettings = serde_json::from_slice(&body)
+        .and_then(|fields| serde_json::from_value(Value::Object(fields)))
+        .map_err(|error| wrong(error.to_string()))?;
     settings.check().map_err(wrong)?;
     ledger.faults.set(settings);
     Ok(Json(ledger.faults.get()))

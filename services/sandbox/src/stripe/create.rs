@@ -293,3 +293,111 @@ fn methods(param: &Param<'_>) -> Result<Vec<String>, StripeError> {
     }
     Ok(if methods.is_empty() { vec!["card".into()] } else { methods })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stripe::form;
+
+    const NOW: i64 = 1_700_000_000;
+    const GOOD: &str = "mode=payment&success_url=http://shop.example/success?s={CHECKOUT_SESSION_ID}\
+&line_items[0][price_data][currency]=inr&line_items[0][price_data][unit_amount]=1899900\
+&line_items[0][price_data][product_data][name]=Nova&line_items[0][quantity]=2";
+
+    /// `!name` takes a parameter away, anything else is added to a good request or replaces it.
+    fn with(changes: &str) -> Result<Session, StripeError> {
+        let mut query = GOOD.to_owned();
+        for change in changes.split(' ').filter(|change| !change.is_empty()) {
+            match change.strip_prefix('!') {
+                Some(name) => {
+                    let kept = |pair: &&str| !pair.starts_with(name);
+                    query = query.split('&').filter(kept).collect::<Vec<_>>().join("&");
+                }
+                None => query = format!("{query}&{change}"),
+            }
+        }
+        let params = form::parse(query.as_bytes()).unwrap();
+        read(&params, "http://shop.example/", NOW).map(|creation| creation.session)
+    }
+
+    #[test]
+    fn a_good_request_is_a_session() {
+        let session = with("metadata[shop]=default/demo customer_email=a@b.example").unwrap();
+        assert_eq!(session.amount_total, 3_799_800);
+        assert_eq!(session.expires_at, NOW + 86_400);
+        assert_eq!(session.url, format!("http://shop.example/sandbox/checkout/{}", session.id));
+        assert_eq!(session.payment_method_types, ["card"]);
+        assert!(with("locale=en automatic_tax[enabled]=false ui_mode=hosted").is_ok());
+        assert!(with(&format!("expires_at={}", NOW + 1_800)).is_ok());
+        assert!(with("payment_method_types[]=card payment_method_types[]=upi").is_ok());
+    }
+
+    #[test]
+    fn everything_else_is_refused_as_stripe_does() {
+        let price = "line_items[0][price_data]";
+        let late = format!("expires_at={}", NOW + 90_000);
+        let huge = format!(
+            "!{price}[unit_amount] {price}[unit_amount]=999999999999 \
+                            line_items[0][quantity]=999999"
+        );
+        let (key, value) = (format!("metadata[{}]=1", "k".repeat(41)), "v".repeat(501));
+        let value = format!("metadata[k]={value}");
+        let many: Vec<String> = (0..51).map(|n| format!("metadata[k{n}]=1")).collect();
+        let lines: Vec<String> =
+            (1..=100).map(|n| format!("line_items[{n}][quantity]=1")).collect();
+        let cases = [
+            "!mode",
+            "mode=subscription",
+            "mode=gift",
+            "!success_url",
+            "success_url=shop.example",
+            "success_url=javascript://alert",
+            "cancel_url=http://",
+            "!line_items",
+            "!line_items[0][quantity]",
+            "line_items[0][quantity]=0",
+            "line_items[0][quantity]=-1",
+            "line_items[0][quantity]=1.5",
+            "line_items[0][quantity]=9223372036854775808",
+            "line_items[0][price]=price_1",
+            "!line_items[0][price_data] line_items[0][price]=price_1",
+            "line_items[0][price_data][currency]=xyz",
+            "line_items[0][price_data][unit_amount]=-5",
+            "line_items[0][price_data][unit_amount]=",
+            "line_items[0][price_data][recurring][interval]=month",
+            "line_items[0][adjustable_quantity][enabled]=true",
+            "line_items[0][tax_rates][0]=txr_1",
+            "line_items[x][quantity]=1",
+            "!line_items[0][price_data][unit_amount] line_items[0][price_data][unit_amount]=1 line_items[0][quantity]=1",
+            huge.as_str(),
+            "currency=eur",
+            "expires_at=1700001000",
+            late.as_str(),
+            "expires_at=soon",
+            "customer_email=nobody",
+            "client_reference_id=",
+            "payment_method_types[0]=cash",
+            "automatic_tax[enabled]=true",
+            "discounts[0][coupon]=x",
+            "allow_promotion_codes=true",
+            "isAdmin=true",
+            "expand[]=charges",
+            key.as_str(),
+            value.as_str(),
+            &many.join(" "),
+            &lines.join(" "),
+        ];
+        let told: String = cases
+            .iter()
+            .map(|case| {
+                let error = with(case).expect_err(case);
+                let case: String = case.chars().take(60).collect();
+                let message: String = error.message.chars().take(110).collect();
+                let (code, param) = (error.code.unwrap_or("-"), error.param.unwrap_or("-".into()));
+                let param: String = param.chars().take(60).collect();
+                format!("{case}\n    {} {code} {param}: {message}\n", error.status)
+            })
+            .collect();
+        insta::assert_snapshot!(told);
+    }
+}
