@@ -8,7 +8,7 @@ use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 use storefront_runtime::{
     Metrics, Secret, Shutdown,
-    http::{Limits, Server, not_found},
+    http::{Limits, Routed, Server, not_found},
 };
 use tokio::{
     net::TcpListener,
@@ -77,7 +77,7 @@ async fn done(part: impl Future<Output = ()>) -> anyhow::Result<()> {
 async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> anyhow::Result<()> {
     let limits = Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() };
     let server = Server::new(limits, Metrics::new("sandbox").http().clone());
-    server.serve_router(listener, router, &shutdown, STOP_LIMIT).await?;
+    server.serve(listener, Arc::new(Routed(router)), &shutdown, STOP_LIMIT).await?;
     Ok(())
 }
 
