@@ -1,7 +1,7 @@
 //! The shop's front door: a streaming reverse proxy, and the two pages of a shop that brings none.
 //!
-//! A request is refused, answered with a page, or forwarded under the path in the one normal form by
-//! which it was routed. Bodies pass as they come, connections to services are kept, and whatever a
+//! A request is refused, answered with a page, or forwarded under the path in the one normal form
+//! by which it was routed. Bodies pass as they come, connections to services are kept, and whatever a
 //! client says about who it is does not cross.
 
 mod body;

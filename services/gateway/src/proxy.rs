@@ -72,8 +72,8 @@ impl Proxy {
         }
     }
 
-    /// Sends it on a kept connection, or on a new one: also when the kept one turns out to be closed
-    /// and the service cannot have acted on the request. A request is sent at most twice.
+    /// Sends it on a kept connection, or on a new one: also when the kept one turns out to be
+    /// closed and the service cannot have acted on the request. It is sent at most twice.
     async fn exchange(
         &self,
         request: Request<RequestBody>,

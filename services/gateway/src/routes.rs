@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn the_longest_prefix_of_whole_segments_wins() {
         let routes = routes(
-            "/payment=payment@http://p:1 /payment/admin=admin@http://a:1 /catalog=payment@http://p:1",
+            "/payment=payment@http://p:1 /payment/admin=admin@http://a:1 \
+             /catalog=payment@http://p:1",
         );
         let found = |path: &str| routes.find(path).map(|(_, upstream)| upstream.service());
         assert_eq!(found("/payment"), Some("payment"));

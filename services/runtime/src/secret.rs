@@ -135,7 +135,8 @@ impl SecretFile {
             }
             (Err(error), Some(seen)) => {
                 if seen.refused.replace(error.reason()) != Some(error.reason()) {
-                    tracing::warn!(%error, reason = error.reason(), "the last good secret is used on");
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "a rotated secret is not taken, the last one is used on");
                 }
                 Ok(seen.secret.clone())
             }
@@ -178,7 +179,7 @@ fn load(path: &Path, stamp: &Stamp) -> Result<Secret, SecretError> {
     Ok(Secret(text.into()))
 }
 
-/// What people leave in examples and templates: `changeme`, `<your key>`, `${KEY}`, `whsec_xxx`, `***`.
+/// What people leave in examples and templates: `changeme`, `<your key>`, `${KEY}`, `whsec_xxx`.
 pub fn is_placeholder(text: &str) -> bool {
     const WORDS: [&str; 8] = [
         "changeme",

@@ -1,4 +1,4 @@
-//! How a process is asked to stop, and how long it may take. Knows nothing of what is being stopped.
+//! How a process is asked to stop, and how long it may take. Knows nothing of what is stopped.
 
 use std::time::Duration;
 

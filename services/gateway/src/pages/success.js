@@ -61,6 +61,7 @@ const MAIL_STATES = {
   sent: "sent",
   unknown: "not known at the moment",
   failed: "could not be sent",
+  none: "none is planned",
 };
 
 async function showOrder(paid) {
@@ -72,12 +73,10 @@ async function showOrder(paid) {
   byId("mail-state").textContent = "being prepared…";
   showLines(paid);
   const { status, body } = await ask(`/orders/${encodeURIComponent(paid.orderId)}`, (answer) => {
-    const mail = answer.body.mail?.state ?? answer.body.mail;
-    return answer.status === 200 && ["sent", "failed"].includes(mail);
+    return answer.status === 200 && ["sent", "failed", "none"].includes(answer.body.mail?.state);
   });
-  const mail = body.mail?.state ?? body.mail;
   byId("order-state").textContent = status === 200 ? "recorded" : "paid; it will be recorded shortly";
-  byId("mail-state").textContent = MAIL_STATES[mail] ?? MAIL_STATES.unknown;
+  byId("mail-state").textContent = MAIL_STATES[body.mail?.state] ?? MAIL_STATES.unknown;
 }
 
 function payLink(url) {
@@ -105,6 +104,8 @@ async function start() {
   } else if (status === 200 && body.status === "processing") {
     say("Your payment is being processed, which can take a while. You will get a mail when it has arrived.");
   } else if (status === 200) {
+    // The next try is a new payment.
+    sessionStorage.removeItem(ATTEMPT);
     say("This payment did not go through, and nothing was charged. ", link("Back to the cart", "/"));
   } else if (status === 404) {
     say("This shop knows no such payment.");

@@ -1,5 +1,9 @@
 //! What no service may ever see: each refused with a problem, and nothing forwarded.
 
+use std::{future::Future, pin::Pin};
+
+use proptest::{prelude::*, test_runner::TestRunner};
+
 use crate::support::{Gateway, Service, ok, settings};
 
 async fn start() -> (Gateway, Service) {
@@ -266,4 +270,66 @@ async fn a_404_names_what_there_is_and_echoes_safely() {
     let long = format!("/{}'&x;", "y".repeat(5000));
     let answer = gateway.get(&long).await;
     assert!(answer.body.len() < 1000 && answer.status == 404, "{answer:?}");
+}
+
+/// Lines that frame a request, well or badly.
+const LINES: [&str; 17] = [
+    "Content-Length: 0\r\n",
+    "Content-Length: 5\r\n",
+    "Content-Length: 44\r\n",
+    "content-length:\t44 \r\n",
+    "Content-Length: 5, 44\r\n",
+    "Content-Length : 44\r\n",
+    "Content_Length: 44\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: cHuNkEd \r\n",
+    "Transfer-Encoding: identity\r\n",
+    "Transfer-Encoding: chunked, identity\r\n",
+    "Transfer-Encoding\r\n : chunked\r\n",
+    "Transfer-Encoding:\n chunked\r\n",
+    "Connection: Content-Length, Transfer-Encoding\r\n",
+    "Connection: keep-alive\r\n",
+    "Expect: 100-continue\r\n",
+    "TE: trailers\r\n",
+];
+const BODIES: [&str; 6] =
+    ["", "hello", "0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "2c;x=y\r\n", "0\r\nT: x\r\n\r\n"];
+
+#[test]
+fn gateway_and_service_agree_where_requests_end() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (gateway, payment) = runtime.block_on(start());
+    let line = proptest::sample::select(&LINES[..]);
+    let body = proptest::sample::select(&BODIES[..]);
+    let requests = (proptest::collection::vec(line, 0..3), body, 1_usize..60);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(300));
+    let forwarded = std::cell::Cell::new(0);
+    runner
+        .run(&requests, |(lines, body, size)| {
+            let smuggled = "GET /payment/second HTTP/1.1\r\nHost: a\r\n\r\n";
+            let head = format!("POST /payment/first HTTP/1.1\r\nHost: a\r\n{}\r\n", lines.concat());
+            // Closed at the end, so that a head that is not whole does not cost its time limit.
+            let all = format!("{head}{body}{smuggled}\r\n\r\nGET /bye HTTP/1.0\r\n\r\n");
+            let work: Pin<Box<dyn Future<Output = String>>> = Box::pin(async {
+                let mut client = gateway.connect().await;
+                for piece in all.as_bytes().chunks(size) {
+                    client.send(piece).await;
+                }
+                client.rest().await
+            });
+            let answer = runtime.block_on(work);
+            // Each request that reached the service was one that the client got an answer for.
+            let answered = statuses(&answer).iter().filter(|status| **status == "200").count();
+            let seen: Vec<_> = payment.seen.lock().unwrap().drain(..).collect();
+            forwarded.set(forwarded.get() + seen.len());
+            prop_assert_eq!(answered, seen.len(), "{:?} got {:?}", all, answer);
+            for request in seen {
+                let lengths = request.fields("content-length").len();
+                let chunked = request.fields("transfer-encoding").len();
+                prop_assert!(lengths + chunked <= 1, "{}", request.head);
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(forwarded.get() > 100, "only {} of 300 cases were forwarded", forwarded.get());
 }

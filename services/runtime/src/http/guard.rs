@@ -309,8 +309,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
-        // Each turn hands bytes on, waits, ends, or leaves a partial head that is longer than before;
-        // its length is limited.
+        // Each turn hands bytes on, waits, ends, or leaves a partial head that is longer than
+        // before; its length is limited.
         loop {
             if this.ready > 0 {
                 this.hand_on(buf);

@@ -2,6 +2,7 @@
 //! it (trace, span, metrics, problems). Knows no route of any service.
 
 mod chunked;
+mod ending;
 mod exchange;
 mod guard;
 mod head;

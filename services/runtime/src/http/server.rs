@@ -7,7 +7,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::{Exchange, Limits, Refusal, exchange::Busy, guard::Guard};
+use super::{Exchange, Limits, Refusal, ending::Ending, exchange::Busy, guard::Guard};
 use crate::{
     Shutdown,
     metrics::{HttpMetrics, ReasonLabels},
@@ -93,7 +93,7 @@ impl Server {
         stop_limit: Duration,
     ) -> io::Result<()> {
         let places = Arc::new(Semaphore::new(self.limits.connections_max));
-        let (connections, cut_off) = (TaskTracker::new(), Shutdown::new());
+        let (connections, ending) = (TaskTracker::new(), Ending::default());
         loop {
             let accepted = tokio::select! {
                 () = draining.cancelled() => break,
@@ -107,25 +107,22 @@ impl Server {
                     continue;
                 }
             };
-            let work = self.connection(socket, peer, handler.clone(), draining.clone());
-            let cut_off = cut_off.clone();
+            let work = self.connection(socket, peer, handler.clone(), ending.clone());
             let open = self.metrics.connections.clone();
             let connection = async move {
                 open.inc();
-                tokio::select! {
-                    () = work => (),
-                    () = cut_off.cancelled() => (),
-                }
+                work.await;
                 open.dec();
                 drop(place);
             };
             connections.spawn(connection.in_current_span());
         }
         drop(listener);
+        ending.drain();
         connections.close();
         if tokio::time::timeout(stop_limit, connections.wait()).await.is_err() {
             tracing::warn!(connections = connections.len(), "connections are cut off");
-            cut_off.cancel();
+            ending.cut_off();
             connections.wait().await;
         }
         Ok(())
@@ -136,7 +133,7 @@ impl Server {
         socket: TcpStream,
         peer: SocketAddr,
         handler: Arc<H>,
-        draining: Shutdown,
+        ending: Ending,
     ) -> impl Future<Output = ()> + Send + 'static {
         let exchange = Exchange::default();
         let io = TokioIo::new(Guard::new(socket, self.limits, exchange.clone()));
@@ -167,15 +164,8 @@ impl Server {
                 .header_read_timeout(None)
                 .max_buf_size(BUFFER_MAX_BYTES)
                 .serve_connection(io, service);
-            let mut connection = pin!(connection);
-            let result = tokio::select! {
-                result = connection.as_mut() => result,
-                () = draining.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = result {
+            let result = ending.run(connection, http1::Connection::graceful_shutdown).await;
+            if let Some(Err(error)) = result {
                 tracing::debug!(error = &error as &dyn Error, "a connection ended early");
             }
         }

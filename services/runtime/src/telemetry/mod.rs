@@ -38,8 +38,8 @@ impl Drop for Guard {
 /// Starts logging for this process. `service` is who speaks outside of any span with a field
 /// `service` of its own.
 ///
-/// `RUST_LOG` or `LOG` filter (the syntax of `EnvFilter`), `LOG_FORMAT` is `json` or `text`; without
-/// it, a terminal gets text and anything else JSON. Panics are logged as errors.
+/// `RUST_LOG` or `LOG` filter (the syntax of `EnvFilter`), `LOG_FORMAT` is `json` or `text`;
+/// without it, a terminal gets text and anything else JSON. Panics are logged as errors.
 pub fn init(service: &'static str) -> Guard {
     let environment = ProcessEnv;
     let wanted = environment.get("RUST_LOG").or_else(|| environment.get("LOG"));
