@@ -17,7 +17,7 @@ use url::Url;
 use crate::{
     html::{escape, page},
     ledger::{Cause, Ledger, LedgerError},
-    session::{Action, Session, State as SessionState},
+    session::{Action, Line, Session, State as SessionState},
     stripe::shown_amount,
 };
 
@@ -86,37 +86,43 @@ async fn pressed(ledger: &Arc<Ledger>, id: &str, button: &str) -> Result<String,
 }
 
 fn session_page(session: &Session, declined: bool) -> Response {
-    let mut body = String::from(
-        "<p class=\"note\">Storefront sandbox: no money moves here.</p><table><tr><th>Product</th>\
-<th class=\"n\">Price</th><th class=\"n\">Quantity</th><th class=\"n\">Amount</th></tr>",
-    );
-    for line in &session.lines {
-        let amount = line.unit_amount.saturating_mul(line.quantity);
-        body += &format!(
-            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            escape(&line.name),
-            escape(&shown_amount(line.unit_amount, &session.currency)),
-            line.quantity,
-            escape(&shown_amount(amount, &session.currency)),
-        );
-    }
+    let rows: Vec<String> = session.lines.iter().map(|line| row(line, &session.currency)).collect();
     let total = escape(&shown_amount(session.amount_total, &session.currency));
-    body +=
-        &format!("<tr><th>Total</th><td></td><td></td><th class=\"n\">{total}</th></tr></table>");
-    if let Some(email) = &session.customer_email {
-        body += &format!("<p>{}</p>", escape(email));
-    }
-    if declined {
-        body += "<p role=\"alert\">Your card was declined. You can try again.</p>";
-    }
-    body += &match session.state {
-        SessionState::Open => buttons(session, &total),
-        SessionState::Expired => "<p>This checkout session has expired.</p>".into(),
-        SessionState::Paid => "<p>This session is paid.</p>".into(),
-        SessionState::Processing => "<p>The bank is on its way with the money.</p>".into(),
-        SessionState::Failed => "<p>The bank did not send the money.</p>".into(),
+    let email = session.customer_email.as_deref().unwrap_or_default();
+    let note = match session.state {
+        SessionState::Open if declined => {
+            "<p role=\"alert\">Your card was declined. You can try again.</p>"
+        }
+        SessionState::Open => "",
+        SessionState::Expired => "<p>This checkout session has expired.</p>",
+        SessionState::Paid => "<p>This session is paid.</p>",
+        SessionState::Processing => "<p>The bank is on its way with the money.</p>",
+        SessionState::Failed => "<p>The bank did not send the money.</p>",
     };
+    let buttons = match session.state {
+        SessionState::Open => buttons(session, &total),
+        _ => String::new(),
+    };
+    let body = format!(
+        "<p class=\"note\">Storefront sandbox: no money moves here.</p>\
+<table><tr><th>Product</th><th class=\"n\">Price</th><th class=\"n\">Quantity</th>\
+<th class=\"n\">Amount</th></tr>{}<tr><th>Total</th><td></td><td></td>\
+<th class=\"n\">{total}</th></tr></table><p>{}</p>{note}{buttons}",
+        rows.concat(),
+        escape(email),
+    );
     page(StatusCode::OK, "Checkout", &body, &form_targets(session))
+}
+
+fn row(line: &Line, currency: &str) -> String {
+    let amount = line.unit_amount.saturating_mul(line.quantity);
+    let cells = [
+        shown_amount(line.unit_amount, currency),
+        line.quantity.to_string(),
+        shown_amount(amount, currency),
+    ];
+    let cells = cells.map(|cell| format!("<td class=\"n\">{}</td>", escape(&cell)));
+    format!("<tr><td>{}</td>{}</tr>", escape(&line.name), cells.concat())
 }
 
 fn buttons(session: &Session, total: &str) -> String {

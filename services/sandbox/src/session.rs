@@ -334,22 +334,19 @@ pub mod tests {
 
     fn story(actions: &str) -> String {
         let mut session = open_session();
-        let mut told = String::new();
+        let mut told = Vec::new();
         for name in actions.split(' ') {
             let action = Action::parse(name).unwrap();
-            let told_of_one = match session.apply(action, 2_000) {
+            let happened = match session.apply(action, 2_000) {
                 Ok(happened) => {
                     happened.iter().map(|h| h.event_type()).collect::<Vec<_>>().join(" ")
                 }
                 Err(conflict) => format!("! {conflict}"),
             };
-            told += &format!(
-                "{name}: {}/{} {told_of_one}\n",
-                session.state.status(),
-                session.state.payment_status()
-            );
+            let (status, payment) = (session.state.status(), session.state.payment_status());
+            told.push(format!("{name}: {status}/{payment} {happened}\n"));
         }
-        told
+        told.concat()
     }
 
     #[test]

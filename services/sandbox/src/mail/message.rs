@@ -61,8 +61,7 @@ impl Message {
     fn read_headers(&mut self, headers: &[mailparse::MailHeader<'_>]) {
         let summary = &mut self.summary;
         let text = |name: &str| headers.get_first_value(name).unwrap_or_default();
-        let id = text("Message-ID");
-        summary.message_id = id.trim().trim_matches(['<', '>']).to_owned();
+        summary.message_id = bare(&text("Message-ID"));
         summary.subject = text("Subject");
         summary.from = addresses(headers, "From")
             .into_iter()
@@ -72,7 +71,7 @@ impl Message {
         summary.cc = addresses(headers, "Cc");
         summary.bcc = addresses(headers, "Bcc");
         summary.reply_to = addresses(headers, "Reply-To");
-        self.return_path = text("Return-Path").trim().trim_matches(['<', '>']).to_owned();
+        self.return_path = bare(&text("Return-Path"));
         self.date = mailparse::dateparse(&text("Date"))
             .ok()
             .filter(|_| headers.get_first_value("Date").is_some())
@@ -146,6 +145,11 @@ impl Message {
     }
 }
 
+/// An id or address without its angle brackets.
+fn bare(text: &str) -> String {
+    text.trim().trim_matches(['<', '>']).to_owned()
+}
+
 fn attachment(part: &ParsedMail<'_>, id: String, file_name: String, attached: bool) -> Attachment {
     let bytes = part.get_body_raw().unwrap_or_default();
     let content_id = part.headers.get_first_value("Content-ID").unwrap_or_default();
@@ -153,7 +157,7 @@ fn attachment(part: &ParsedMail<'_>, id: String, file_name: String, attached: bo
         part_id: if id.is_empty() { "1".into() } else { id },
         file_name,
         content_type: part.ctype.mimetype.clone(),
-        content_id: content_id.trim_matches(['<', '>']).to_owned(),
+        content_id: bare(&content_id),
         size: bytes.len(),
         sha256: hex::encode(Sha256::digest(&bytes)),
         inline: !attached,
@@ -320,11 +324,9 @@ Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b--\r\n";
 
     #[test]
     fn deep_nesting_is_survived() {
-        let mut raw = String::from("Subject: deep\r\n");
-        for level in 0..10_000 {
-            raw +=
-                &format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n");
-        }
+        let part = |n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n");
+        let parts: Vec<String> = (0..10_000).map(part).collect();
+        let raw = format!("Subject: deep\r\n{}", parts.concat());
         assert_eq!(Message::read(raw.as_bytes(), &Envelope::default()).summary.subject, "deep");
     }
 

@@ -16,7 +16,7 @@ use super::{Address, api::Failure, message::Message};
 use crate::{
     html::{escape, guarded, page},
     ledger::Ledger,
-    store::MailRow,
+    store::{MailRow, MailSummaryRow},
 };
 
 const SHOWN: i64 = 100;
@@ -34,26 +34,28 @@ pub fn router() -> Router<Arc<Ledger>> {
 async fn index(State(ledger): State<Arc<Ledger>>) -> Result<Response, Failure> {
     let (total, _) = ledger.store.mail_counts().await?;
     let mails = ledger.store.mails(&[], None, 0, SHOWN).await?;
-    let mut body = format!(
+    let rows: Vec<String> = mails.iter().map(row).collect();
+    let body = format!(
         "<p class=\"note\">{total} mails; the newest {} are listed. They go nowhere else.</p>\
-<table><tr><th>Time</th><th>To</th><th>Subject</th></tr>",
-        mails.len()
+<table><tr><th>Time</th><th>To</th><th>Subject</th></tr>{}</table>",
+        mails.len(),
+        rows.concat(),
     );
-    for mail in mails {
-        let time = Timestamp::from_millisecond(mail.created_ms).unwrap_or_default();
-        let subject = match mail.summary.subject.as_str() {
-            "" => "(no subject)",
-            subject => subject,
-        };
-        body += &format!(
-            "<tr><td>{time:.0}</td><td>{}</td><td><a href=\"/mail/{}\">{}</a></td></tr>",
-            escape(&names(&mail.summary.to)),
-            escape(&mail.id),
-            escape(subject),
-        );
-    }
-    body += "</table>";
     Ok(page(StatusCode::OK, "Inbox", &body, &[]))
+}
+
+fn row(mail: &MailSummaryRow) -> String {
+    let time = Timestamp::from_millisecond(mail.created_ms).unwrap_or_default();
+    let subject = match mail.summary.subject.as_str() {
+        "" => "(no subject)",
+        subject => subject,
+    };
+    format!(
+        "<tr><td>{time:.0}</td><td>{}</td><td><a href=\"/mail/{}\">{}</a></td></tr>",
+        escape(&names(&mail.summary.to)),
+        escape(&mail.id),
+        escape(subject),
+    )
 }
 
 fn names(addresses: &[Address]) -> String {
@@ -83,21 +85,25 @@ async fn one(
         ("Copies", names(&[summary.cc.clone(), summary.bcc.clone()].concat())),
         ("Message-ID", summary.message_id.clone()),
     ];
-    let mut body = String::from("<p><a href=\"/\">Inbox</a></p><table>");
-    for (name, value) in rows {
-        if !value.is_empty() {
-            body += &format!("<tr><th>{name}</th><td>{}</td></tr>", escape(&value));
-        }
-    }
-    body += "</table>";
-    if !message.html.is_empty() {
-        body += &format!(
+    let rows: Vec<String> = rows
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("<tr><th>{name}</th><td>{}</td></tr>", escape(value)))
+        .collect();
+    let id = escape(&row.id);
+    let frame = if message.html.is_empty() {
+        String::new()
+    } else {
+        format!(
             "<iframe sandbox title=\"The mail's HTML\" width=\"100%\" height=\"600\" \
-src=\"/view/{}.html\"></iframe>",
-            escape(&row.id)
-        );
-    }
-    body += &format!("<h2>Text</h2><pre>{}</pre>", escape(&message.text));
+src=\"/view/{id}.html\"></iframe>"
+        )
+    };
+    let body = format!(
+        "<p><a href=\"/\">Inbox</a></p><table>{}</table>{frame}<h2>Text</h2><pre>{}</pre>",
+        rows.concat(),
+        escape(&message.text),
+    );
     Ok(page(StatusCode::OK, &summary.subject, &body, &[]))
 }
 

@@ -206,17 +206,13 @@ impl Connection<'_> {
     }
 
     async fn fail(&mut self, fault: SmtpFault) -> io::Result<()> {
-        match fault.reply {
-            Some(reply) => {
-                self.queue(&reply);
-                self.flush().await
-            }
+        let Some(reply) = fault.reply else {
             // Cut: nothing more is said, not even what was queued.
-            None => {
-                self.output.clear();
-                Ok(())
-            }
-        }
+            self.output.clear();
+            return Ok(());
+        };
+        self.queue(&reply);
+        self.flush().await
     }
 
     async fn keep(&self, envelope: Envelope, raw: Vec<u8>) -> String {

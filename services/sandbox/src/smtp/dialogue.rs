@@ -283,7 +283,8 @@ mod tests {
                 let reply = dialogue.line(format!("{line}\r\n").as_bytes(), |_| None);
                 format!("{line} -> {}\n", reply.text.replace("\r\n", " | "))
             })
-            .collect()
+            .collect::<Vec<_>>()
+            .concat()
     }
 
     #[test]

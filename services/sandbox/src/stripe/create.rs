@@ -387,7 +387,7 @@ mod tests {
             &many.join(" "),
             &lines.join(" "),
         ];
-        let told: String = cases
+        let told: Vec<String> = cases
             .iter()
             .map(|case| {
                 let error = with(case).expect_err(case);
@@ -398,6 +398,6 @@ mod tests {
                 format!("{case}\n    {} {code} {param}: {message}\n", error.status)
             })
             .collect();
-        insta::assert_snapshot!(told);
+        insta::assert_snapshot!(told.concat());
     }
 }

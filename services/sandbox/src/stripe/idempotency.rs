@@ -197,18 +197,14 @@ fn conclude(
     expand: &Expand,
     fault: Option<&ApiFault>,
 ) -> (Answer, Option<StoredAnswer>) {
-    match fault {
-        Some(fault) => {
-            let answer = Answer::from(fault_error(fault));
-            let kept = fault.stored.then(|| keep(request, &answer)).flatten();
-            (answer, kept)
-        }
-        None => {
-            let answer = Answer::new(200, object::session(session, expand).to_string());
-            let kept = keep(request, &answer);
-            (answer, kept)
-        }
-    }
+    let Some(fault) = fault else {
+        let answer = Answer::new(200, object::session(session, expand).to_string());
+        let kept = keep(request, &answer);
+        return (answer, kept);
+    };
+    let answer = Answer::from(fault_error(fault));
+    let kept = fault.stored.then(|| keep(request, &answer)).flatten();
+    (answer, kept)
 }
 
 async fn create_session(

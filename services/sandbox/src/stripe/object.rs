@@ -139,7 +139,7 @@ fn lines_inside(session: &Session, expand: &Expand) -> Value {
         .take(LINES_INSIDE)
         .map(|one| line(one, session, &expand.below("data")))
         .collect();
-    list(data, session.lines.len() > LINES_INSIDE, &line_items_url(session))
+    list(&data, session.lines.len() > LINES_INSIDE, &line_items_url(session))
 }
 
 /// Where the lines of a session are read.
@@ -216,6 +216,6 @@ fn product(line: &Line, session: &Session) -> Value {
 }
 
 /// A page of a list (<https://docs.stripe.com/api/pagination>).
-pub fn list(data: Vec<Value>, has_more: bool, url: &str) -> Value {
+pub fn list(data: &[Value], has_more: bool, url: &str) -> Value {
     json!({"object": "list", "data": data, "has_more": has_more, "url": url})
 }

@@ -85,8 +85,8 @@ fn line_items(session: &Session, params: &Node) -> Result<Value, StripeError> {
     let Some((lines, has_more)) = paging::slice(&session.lines, &paging, |line| &line.id) else {
         return Err(no_cursor("item", &paging));
     };
-    let data = lines.iter().map(|line| object::line(line, session, &expand)).collect();
-    Ok(object::list(data, has_more, &object::line_items_url(session)))
+    let data: Vec<Value> = lines.iter().map(|line| object::line(line, session, &expand)).collect();
+    Ok(object::list(&data, has_more, &object::line_items_url(session)))
 }
 
 fn no_cursor(object: &str, paging: &Paging<'_>) -> StripeError {
@@ -113,8 +113,9 @@ async fn sessions(api: &Api, params: &Node) -> Result<Value, StripeError> {
         window,
     };
     let (sessions, has_more) = store.sessions(&query).await?;
-    let data = sessions.iter().map(|session| object::session(session, &expand)).collect();
-    Ok(object::list(data, has_more, "/v1/checkout/sessions"))
+    let data: Vec<Value> =
+        sessions.iter().map(|session| object::session(session, &expand)).collect();
+    Ok(object::list(&data, has_more, "/v1/checkout/sessions"))
 }
 
 fn window(params: &Node, paging: &Paging<'_>) -> Result<Window, StripeError> {
@@ -151,7 +152,8 @@ async fn events(api: &Api, params: &Node) -> Result<Value, StripeError> {
     let delivered = Param::of(params, "delivery_success").boolean()?;
     let query = EventQuery { types: types(params)?, delivered, window };
     let (events, has_more) = store.events(&query).await?;
-    Ok(object::list(events.iter().map(event_json).collect(), has_more, "/v1/events"))
+    let data: Vec<Value> = events.iter().map(event_json).collect();
+    Ok(object::list(&data, has_more, "/v1/events"))
 }
 
 /// `type=charge.*` or `types[]=…`: the types of ours that are meant.

@@ -52,18 +52,18 @@ pub async fn run(ledger: Arc<Ledger>, endpoint: Endpoint, shutdown: Cancellation
             () = shutdown.cancelled() => return,
             () = ledger.events_came.notified() => {}
             () = tokio::time::sleep(nap) => {}
-            Some(ended) = tasks.join_next() => forget(&mut under_way, ended),
+            Some(ended) = tasks.join_next() => forget(&mut under_way, &ended),
         }
         while let Some(ended) = tasks.try_join_next() {
-            forget(&mut under_way, ended);
+            forget(&mut under_way, &ended);
         }
     }
 }
 
-fn forget(under_way: &mut HashSet<i64>, ended: Result<i64, tokio::task::JoinError>) {
+fn forget(under_way: &mut HashSet<i64>, ended: &Result<i64, tokio::task::JoinError>) {
     match ended {
         Ok(seq) => {
-            under_way.remove(&seq);
+            under_way.remove(seq);
         }
         // Which one is not known, so all are taken for ended: at worst one is sent twice.
         Err(_) => under_way.clear(),

@@ -91,9 +91,10 @@ pub fn redacted(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(redacted).collect(),
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, value)| match VARYING.contains(&name.as_str()) {
-                true => (name.clone(), Value::from(format!("[{name}]"))),
-                false => (name.clone(), redacted(value)),
+            .map(|(name, value)| {
+                let varies = VARYING.contains(&name.as_str());
+                let value = if varies { format!("[{name}]").into() } else { redacted(value) };
+                (name.clone(), value)
             })
             .collect(),
         Value::String(text) => {
