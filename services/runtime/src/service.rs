@@ -83,6 +83,11 @@ impl Service {
         limits: Limits,
         handler: Arc<H>,
     ) -> Result<(), ServeError> {
+        let addresses = (listeners.http_address(), listeners.admin_address());
+        if let (Ok(http), Ok(admin)) = addresses {
+            let _entered = self.span().entered();
+            tracing::info!(http.listen = %http, admin.listen = %admin, "serving");
+        }
         let Listeners { http, admin } = listeners;
         let server = Server::new(limits, self.metrics.http().clone());
         let draining = Shutdown::new();
