@@ -1,0 +1,72 @@
+//! Checkout sessions, webhooks, and the one place that turns a payment into an event.
+//!
+//! A payment is a row. It is stored, priced from the catalog, before Stripe is asked for a session;
+//! three messengers (the success page, the webhook, the sweeper) bring news of the session in any order
+//! and number; one function asks Stripe what is true and moves the row, and the one UPDATE that makes it
+//! `paid` writes `payment-successful` into the outbox in the same transaction. Kafka may be down all the
+//! while. This crate knows nothing of orders and mails.
+
+mod app;
+mod catalog;
+mod create;
+mod events;
+mod fulfil;
+mod http;
+mod key;
+mod limits;
+mod metrics;
+mod pace;
+mod pricing;
+mod request;
+mod schedule;
+mod session_id;
+mod signature;
+mod state;
+mod store;
+mod stripe;
+mod sweeper;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use storefront_contract::{ServiceId, settings::PaymentSettings};
+use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown};
+
+use crate::{app::App, store::MIGRATIONS, sweeper::Sweeper};
+
+/// How long work that nobody waits for may take at the end: a question to Stripe that is under way.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs payment until shutdown, on the addresses of its settings.
+pub async fn run(settings: PaymentSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&settings.common).await?;
+    run_on(listeners, settings, shutdown).await
+}
+
+/// Runs payment until shutdown, on sockets that are bound already.
+pub async fn run_on(
+    listeners: Listeners,
+    settings: PaymentSettings,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let service = Service::new(ServiceId::Payment, &settings.common, shutdown);
+    let database = Database::open(&settings.database, ServiceId::Payment, MIGRATIONS)
+        .await
+        .context("payment's database cannot be opened")?;
+    let outbox = Outbox::new(&service, &settings.kafka, &database);
+    let app = App::open(&service, &settings, &database, outbox.clone())?;
+    let sweeper = Sweeper::new(app.clone());
+    let served = async {
+        let result = service.serve(listeners, http::router(app.clone())).await;
+        app.finish(FINISH_LIMIT).await;
+        anyhow::Ok(result?)
+    };
+    let relayed = async { anyhow::Ok(outbox.relay().await?) };
+    let swept = async {
+        sweeper.run(&service.shutdown).await;
+        anyhow::Ok(())
+    };
+    tokio::try_join!(served, relayed, swept)?;
+    database.close().await;
+    Ok(())
+}

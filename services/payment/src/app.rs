@@ -1,0 +1,104 @@
+//! What all of payment's doors share: one for each running service. What happens behind the doors is in
+//! `create`, `fulfil`, `events` and `sweeper`.
+
+use std::{sync::Arc, time::Duration};
+
+use storefront_contract::{Shop, settings::PaymentSettings};
+use storefront_runtime::{Database, Outbox, Service, TraceContext, trace};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::{
+    catalog::{CatalogFile, CatalogFileError},
+    fulfil::Fulfilling,
+    key::{KeyError, WebhookSecrets},
+    metrics::Metrics,
+    store::{Cursor, Payments, StripeEvents},
+    stripe::Stripe,
+};
+
+/// Everything that a request or the sweeper needs.
+pub struct App {
+    pub shop: Shop,
+    /// Where shoppers reach the shop, without a slash at its end.
+    pub public_url: String,
+    pub catalog: CatalogFile,
+    pub stripe: Stripe,
+    pub secrets: WebhookSecrets,
+    pub tolerance_s: u64,
+    pub payments: Payments,
+    pub events: StripeEvents,
+    pub cursor: Cursor,
+    pub outbox: Outbox,
+    pub fulfilling: Fulfilling,
+    pub sweep_interval: Duration,
+    pub metrics: Metrics,
+    tasks: TaskTracker,
+}
+
+/// What is wrong with what the settings point to.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Catalog(#[from] CatalogFileError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl App {
+    /// Reads catalog and secrets for the first time: a wrong one ends the start.
+    pub fn open(
+        service: &Service,
+        settings: &PaymentSettings,
+        database: &Database,
+        outbox: Outbox,
+    ) -> Result<Arc<Self>, OpenError> {
+        let metrics = Metrics::register(&service.metrics);
+        Ok(Arc::new(Self {
+            shop: service.shop.clone(),
+            public_url: settings.public_url.as_str().trim_end_matches('/').to_owned(),
+            catalog: CatalogFile::open(&settings.catalog_file, settings.currency)?,
+            stripe: Stripe::new(&settings.stripe, metrics.clone())?,
+            secrets: WebhookSecrets::open(&settings.stripe.webhook_secret_files)?,
+            tolerance_s: settings.stripe.webhook_tolerance_s,
+            payments: Payments::new(database.clone()),
+            events: StripeEvents::new(database.clone()),
+            cursor: Cursor::new(database.clone()),
+            outbox,
+            fulfilling: Fulfilling::default(),
+            sweep_interval: Duration::from_millis(settings.sweep_interval_ms),
+            metrics,
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// The shortest pause between two looks at one session, in milliseconds.
+    pub fn sweep_interval_ms(&self) -> i64 {
+        i64::try_from(self.sweep_interval.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Runs work to its end even when whoever waits for it goes away: a shopper who closes the page
+    /// must not leave a call to Stripe without the row it belongs to. `None` when it panicked.
+    pub async fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let context = trace::current().unwrap_or_else(TraceContext::new_root);
+        let work = trace::scope(context, work).instrument(tracing::Span::current());
+        match self.tasks.spawn(work).await {
+            Ok(value) => Some(value),
+            Err(error) => {
+                tracing::error!(%error, "work on a payment did not end");
+                None
+            }
+        }
+    }
+
+    /// Waits for the work that nobody waits for, at the end of the service.
+    pub async fn finish(&self, limit: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(limit, self.tasks.wait()).await.is_err() {
+            tracing::warn!("work on payments was cut off; the sweeper finishes it");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What an event of Stripe's leads to, whether a webhook brought it or the list of events: stored
+//! first, acted on, marked as done. Its content is only a hint; what counts is what Stripe says when
+//! asked.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use storefront_runtime::DatabaseError;
+
+use crate::{
+    app::App,
+    fulfil::{Asker, FulfilError, Found},
+    metrics::EVENT_TYPES,
+    session_id::SessionId,
+    store::StoredEvent,
+    stripe::objects::Event,
+};
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// What it means is stored.
+    Done,
+    /// It was done before.
+    Duplicate,
+    /// There is nothing to do about events of its type, or it names no session.
+    Ignored,
+    /// It is of another shop.
+    Foreign,
+}
+
+/// Why what an event means is not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeError {
+    #[error("the event could not be stored")]
+    Database(#[from] DatabaseError),
+    #[error("the event's session could not be looked at")]
+    Fulfil(#[source] Arc<FulfilError>),
+}
+
+impl TakeError {
+    /// A fixed word for logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Database(error) => error.reason(),
+            Self::Fulfil(error) => error.reason(),
+        }
+    }
+}
+
+impl App {
+    /// Takes an event, however often and late it comes.
+    pub async fn take_event(self: &Arc<Self>, event: &Event) -> Result<Taken, TakeError> {
+        self.metrics.stripe_event(&event.event_type);
+        let session_id = event.object_id().and_then(SessionId::parse);
+        let created = event.created.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let stored = StoredEvent {
+            id: &event.id,
+            event_type: &event.event_type,
+            session_id: session_id.as_ref(),
+            created_at_ms: created.unwrap_or_else(Timestamp::now).as_millisecond(),
+        };
+        let known = EVENT_TYPES.contains(&event.event_type.as_str());
+        let (true, Some(session_id)) = (known, &session_id) else {
+            self.events.note(&stored).await?;
+            return Ok(Taken::Ignored);
+        };
+        if event.metadata("shop").is_some_and(|shop| shop != self.shop.id()) {
+            self.metrics.foreign();
+            return Ok(Taken::Foreign);
+        }
+        if !self.events.begin(&stored).await? {
+            return Ok(Taken::Duplicate);
+        }
+        let found = self.fulfil(session_id, Asker::Event(created)).await;
+        let found = found.map_err(TakeError::Fulfil)?;
+        self.events.finish(&event.id).await?;
+        Ok(match found {
+            Found::Ours(_) => Taken::Done,
+            Found::Foreign => Taken::Foreign,
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! The one place that learns from Stripe what became of a session, and the one place that makes a
+//! payment `paid`. Verify, webhook and sweeper call it; none of them decides anything.
+
+mod adopt;
+mod flights;
+mod settle;
+mod unknown;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use self::{flights::Flights, unknown::Unknown};
+use crate::{
+    app::App,
+    session_id::SessionId,
+    store::{Claim, Payment, StoreError},
+    stripe::StripeError,
+};
+
+/// Longest time for one question, Stripe's retries and another instance's question included.
+const ASK_LIMIT: Duration = Duration::from_secs(9);
+/// How long a claim on a session lasts when its holder is killed. Longer than a question.
+const CLAIM_MS: i64 = 12_000;
+/// While another instance asks, its news is looked for this often.
+const POLL: Duration = Duration::from_millis(100);
+/// How often a row may slip away under a settled question. Each time it has moved up, and there are
+/// four ranks.
+const SLIPS_MAX: u32 = 5;
+
+/// Who wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A browser, with an id that anybody may have made up.
+    Verify,
+    /// An event of Stripe's, with the time at which it happened.
+    Event(Option<Timestamp>),
+    /// The sweeper, about a row.
+    Sweeper,
+}
+
+/// What is known of a session now.
+#[derive(Debug, Clone)]
+pub enum Found {
+    Ours(Arc<Payment>),
+    /// It does not exist, or belongs to another shop.
+    Foreign,
+}
+
+/// Why nothing new is known.
+#[derive(Debug, thiserror::Error)]
+pub enum FulfilError {
+    #[error("Stripe could not be asked about the session")]
+    Stripe(#[source] StripeError),
+    #[error("the payment could not be read or stored")]
+    Store(#[from] StoreError),
+    #[error("another instance is asking Stripe about the session")]
+    Busy,
+    #[error("too many unknown sessions are asked about")]
+    TooMany,
+    #[error("the work on the session did not end")]
+    Lost,
+}
+
+impl FulfilError {
+    /// A fixed word for metrics and logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Stripe(error) => error.reason(),
+            Self::Store(error) => error.reason(),
+            Self::Busy => "busy",
+            Self::TooMany => "too-many",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl From<storefront_runtime::DatabaseError> for FulfilError {
+    fn from(error: storefront_runtime::DatabaseError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// An answer that many may share.
+type Shared = Result<Found, Arc<FulfilError>>;
+
+/// What fulfilling remembers between questions.
+#[derive(Default)]
+pub struct Fulfilling {
+    flights: Flights<Shared>,
+    unknown: Unknown,
+}
+
+impl App {
+    /// Asks Stripe about a session, unless its payment is charged, and stores what that means: a paid
+    /// one is marked and its event is put into the outbox in one transaction. Any number of callers,
+    /// at any time, in any order, in any number of instances: the event is written once.
+    pub async fn fulfil(
+        self: &Arc<Self>,
+        id: &SessionId,
+        asker: Asker,
+    ) -> Result<Found, Arc<FulfilError>> {
+        let (app, id) = (self.clone(), id.clone());
+        let work = async move {
+            app.fulfilling.flights.ask(&id, || app.ask(&id, asker)).await
+        };
+        self.see_through(work).await.unwrap_or_else(|| Err(Arc::new(FulfilError::Lost)))
+    }
+
+    async fn ask(&self, id: &SessionId, asker: Asker) -> Shared {
+        let deadline = Instant::now() + ASK_LIMIT;
+        self.ask_until(id, asker, deadline).await.map_err(Arc::new)
+    }
+
+    async fn ask_until(
+        &self,
+        id: &SessionId,
+        asker: Asker,
+        deadline: Instant,
+    ) -> Result<Found, FulfilError> {
+        let mut slips = 0;
+        loop {
+            match self.payments.claim(id, CLAIM_MS).await? {
+                Claim::Charged(payment) => return Ok(Found::Ours(Arc::new(payment))),
+                Claim::Taken(payment) => {
+                    if let Some(payment) = self.learn(id, payment, asker, deadline).await? {
+                        return Ok(Found::Ours(Arc::new(payment)));
+                    }
+                    slips += 1;
+                    if slips == SLIPS_MAX {
+                        return Err(FulfilError::Busy);
+                    }
+                }
+                Claim::Absent => {
+                    if !self.adopt(id, asker, deadline).await? {
+                        return Ok(Found::Foreign);
+                    }
+                }
+                // A browser can do with what is known; an event must not be lost.
+                Claim::Busy(payment) if asker == Asker::Verify => {
+                    return Ok(Found::Ours(Arc::new(payment)));
+                }
+                Claim::Busy(_) if Instant::now() + POLL >= deadline => {
+                    return Err(FulfilError::Busy);
+                }
+                Claim::Busy(_) => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+
+    /// Asks Stripe about a claimed payment and stores the answer. `None`: the row has moved on
+    /// meanwhile, look again.
+    async fn learn(
+        &self,
+        id: &SessionId,
+        payment: Payment,
+        asker: Asker,
+        deadline: Instant,
+    ) -> Result<Option<Payment>, FulfilError> {
+        match self.stripe.session(id, deadline).await {
+            Ok(session) => self.settle(payment, &session, asker).await,
+            // Long after its end, Stripe may forget a session; so may a stand-in that was restarted.
+            Err(error) if error.is_missing() && settle::is_over(&payment) => {
+                self.settle_missing(payment).await
+            }
+            Err(error) => {
+                self.payments.release(&payment.id).await?;
+                Err(FulfilError::Stripe(error))
+            }
+        }
+    }
+}

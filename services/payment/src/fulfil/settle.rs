@@ -1,0 +1,158 @@
+//! Stripe's answer into the row, and, when it says paid, the event into the outbox with it.
+
+use jiff::Timestamp;
+use storefront_contract::{Money, PaymentSuccessful, ids::order_id};
+use storefront_runtime::TraceContext;
+
+use super::{Asker, FulfilError};
+use crate::{
+    app::App,
+    schedule::next_check_in_ms,
+    state::{State, Verdict, judge},
+    store::{self, Payment, Settled},
+    stripe::objects::Session,
+};
+
+/// How long after its end a session that Stripe does not know counts as expired.
+const OVER_AFTER_MS: i64 = 60 * 60 * 1000;
+
+/// Whether the time to pay has ended long ago.
+pub(super) fn is_over(payment: &Payment) -> bool {
+    let ended = |at: i64| payment.read_at_ms.saturating_sub(at) > OVER_AFTER_MS;
+    payment.expires_at_ms.is_some_and(ended)
+}
+
+impl App {
+    /// Stores what Stripe's answer means for a claimed payment. `None`: the row has moved on.
+    pub(super) async fn settle(
+        &self,
+        payment: Payment,
+        session: &Session,
+        asker: Asker,
+    ) -> Result<Option<Payment>, FulfilError> {
+        let verdict = judge(session, payment.priced);
+        let reason = match verdict {
+            Verdict::Differs { paid } => Some(describe(payment.priced, paid)),
+            Verdict::Failed => Some("the delayed payment did not come".to_owned()),
+            _ => None,
+        };
+        // News that is older than what the row knows changes nothing but the next look.
+        let state = verdict.state();
+        let state = if payment.state.may_become(state) { state } else { payment.state };
+        let settled = Settled {
+            state,
+            email: session.email(),
+            paid_at_ms: (state == State::Paid).then(|| paid_at(asker).as_millisecond()),
+            next_check_at_ms: self.next_check_at_ms(&payment, state),
+            reason: reason.as_deref(),
+        };
+        self.store(payment, settled).await
+    }
+
+    /// A session that Stripe does not know any more, after its time.
+    pub(super) async fn settle_missing(
+        &self,
+        payment: Payment,
+    ) -> Result<Option<Payment>, FulfilError> {
+        let (email, paid_at_ms, next_check_at_ms) = (None, None, None);
+        let reason = Some("Stripe does not know the session");
+        let state = State::Expired;
+        self.store(payment, Settled { state, email, paid_at_ms, next_check_at_ms, reason }).await
+    }
+
+    async fn store(
+        &self,
+        payment: Payment,
+        settled: Settled<'_>,
+    ) -> Result<Option<Payment>, FulfilError> {
+        let before = payment.state;
+        let event = self.event(&payment, &settled);
+        let stored = {
+            let (payment, settled, event) = (&payment, &settled, &event);
+            let work = self.payments.database().transact(|tx| {
+                Box::pin(async move {
+                    let moved = store::settle(tx, payment, settled).await?;
+                    if moved && !event.is_empty() {
+                        self.outbox.insert(tx, event).await?;
+                    }
+                    Ok::<_, FulfilError>(moved)
+                })
+            });
+            work.await?
+        };
+        if !stored {
+            return Ok(None);
+        }
+        if !event.is_empty() {
+            self.outbox.wake();
+        }
+        let email = payment.email.clone().or_else(|| settled.email.map(str::to_owned));
+        let reason = settled.reason.map(str::to_owned);
+        let payment = Payment { state: settled.state, email, reason, ..payment };
+        if before != payment.state {
+            self.announce(&payment);
+        }
+        Ok(Some(payment))
+    }
+
+    /// The event of a payment that becomes paid; of any other, none.
+    fn event(
+        &self,
+        payment: &Payment,
+        settled: &Settled<'_>,
+    ) -> Vec<(PaymentSuccessful, Option<TraceContext>)> {
+        let (Some(session_id), Some(paid_at_ms)) = (&payment.session_id, settled.paid_at_ms) else {
+            return Vec::new();
+        };
+        let session_id = session_id.as_str();
+        let trace = payment.traceparent.as_deref().and_then(TraceContext::parse);
+        let event = PaymentSuccessful {
+            user_id: payment.user_id.clone(),
+            cart: payment.cart.clone(),
+            amount: payment.priced.amount,
+            currency: payment.priced.currency,
+            email: payment.email.clone().or_else(|| settled.email.map(str::to_owned)),
+            session_id: session_id.to_owned(),
+            order_id: order_id(&self.shop, session_id),
+            paid_at: Timestamp::from_millisecond(paid_at_ms).unwrap_or_default(),
+        };
+        vec![(event, trace.map(|context| context.child()))]
+    }
+
+    /// Tells people and machines that a payment has entered a state.
+    pub(super) fn announce(&self, payment: &Payment) {
+        self.metrics.entered(payment.state.name());
+        let (id, state) = (payment.id.as_str(), payment.state.name());
+        match payment.state {
+            State::Held => tracing::error!(
+                payment.id = id,
+                reason = payment.reason,
+                "ALERT: a payment is held, because what was paid is not what the shop asked for"
+            ),
+            _ => tracing::info!(payment.id = id, state, "payment moved"),
+        }
+    }
+
+    /// When to look again, in the database's time.
+    pub(super) fn next_check_at_ms(&self, payment: &Payment, state: State) -> Option<i64> {
+        let expires_in_ms = payment.expires_at_ms.map(|at| at.saturating_sub(payment.read_at_ms));
+        next_check_in_ms(state, payment.age_ms(), expires_in_ms, self.sweep_interval_ms())
+            .map(|wait| payment.read_at_ms.saturating_add(wait))
+    }
+}
+
+/// When Stripe said it was paid: the event's time if one has brought the news, else now.
+fn paid_at(asker: Asker) -> Timestamp {
+    let now = Timestamp::now();
+    match asker {
+        Asker::Event(Some(time)) => time.min(now),
+        Asker::Event(None) | Asker::Verify | Asker::Sweeper => now,
+    }
+}
+
+fn describe(priced: Money, paid: Option<Money>) -> String {
+    match paid {
+        Some(paid) => format!("priced {priced}, paid {paid}"),
+        None => format!("priced {priced}, paid an amount that cannot be read"),
+    }
+}

@@ -1,0 +1,43 @@
+//! Payment's doors: what comes in is read, what goes out is written. Decides nothing.
+
+mod create;
+mod problems;
+mod verify;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::header;
+
+use crate::app::App;
+
+/// Largest body of `POST /payment`: a hundred lines with the longest ids fill a quarter of it.
+const REQUEST_MAX_BYTES: usize = 64 * 1024;
+/// Largest webhook: Stripe's events have some ten kilobytes, with long metadata some more.
+const WEBHOOK_MAX_BYTES: usize = 1024 * 1024;
+
+/// The routes, for [`storefront_runtime::Service::serve`].
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/catalog", get(catalog))
+        .route("/payment", post(create::create).layer(DefaultBodyLimit::max(REQUEST_MAX_BYTES)))
+        .route("/payment/verify", get(verify::verify))
+        .route(
+            "/payment/webhook",
+            post(webhook::webhook).layer(DefaultBodyLimit::max(WEBHOOK_MAX_BYTES)),
+        )
+        .with_state(app)
+}
+
+/// `GET /catalog`: `{currency, products: [{id, name, price, image?}]}`, as in the file.
+async fn catalog(State(app): State<Arc<App>>) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, app.catalog.current().answer()).into_response()
+}

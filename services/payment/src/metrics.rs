@@ -1,0 +1,90 @@
+//! What payment counts. Every label is one of a fixed set of words.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+};
+
+/// The types of events that payment acts on; every other type is counted as `other`.
+pub const EVENT_TYPES: [&str; 4] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    call: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabels {
+    r#type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+/// Payment's own metrics. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    calls: Family<CallLabels, Counter>,
+    events: Family<TypeLabels, Counter>,
+    payments: Family<StateLabels, Counter>,
+    refused: Family<ReasonLabels, Counter>,
+    foreign: Counter,
+}
+
+impl Metrics {
+    /// Registers all of them with a service.
+    pub fn register(registry: &storefront_runtime::Metrics) -> Self {
+        let metrics = Self::default();
+        let Self { calls, events, payments, refused, foreign } = &metrics;
+        let text = "Attempts to call Stripe, by what came of them";
+        registry.register("storefront_stripe_calls", text, calls.clone());
+        let text = "Events that Stripe has sent, by type";
+        registry.register("storefront_stripe_events", text, events.clone());
+        let text = "Payments that entered a state";
+        registry.register("storefront_payments", text, payments.clone());
+        let text = "Webhooks that were not taken: a wrong signature or no event";
+        registry.register("storefront_stripe_webhooks_refused", text, refused.clone());
+        let text = "Events and sessions of other shops on the same Stripe account";
+        registry.register("storefront_stripe_foreign", text, foreign.clone());
+        metrics
+    }
+
+    /// `storefront_stripe_calls_total{call,result}`.
+    pub fn stripe_call(&self, call: &'static str, result: &'static str) {
+        self.calls.get_or_create(&CallLabels { call, result }).inc();
+    }
+
+    /// `storefront_stripe_events_total{type}`.
+    pub fn stripe_event(&self, event_type: &str) {
+        let known = EVENT_TYPES.into_iter().find(|known| *known == event_type);
+        self.events.get_or_create(&TypeLabels { r#type: known.unwrap_or("other") }).inc();
+    }
+
+    /// `storefront_payments_total{state}`.
+    pub fn entered(&self, state: &'static str) {
+        self.payments.get_or_create(&StateLabels { state }).inc();
+    }
+
+    /// `storefront_stripe_webhooks_refused_total{reason}`.
+    pub fn webhook_refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// `storefront_stripe_foreign_total`.
+    pub fn foreign(&self) {
+        self.foreign.inc();
+    }
+}

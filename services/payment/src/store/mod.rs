@@ -1,0 +1,125 @@
+//! Payment's own tables. Statements only: what they mean for a payment is decided elsewhere. Times are
+//! the database's own, so that leases hold between machines whose clocks differ.
+
+mod cursor;
+mod events;
+mod payments;
+mod row;
+
+use storefront_runtime::{DatabaseError, Migration};
+
+pub use cursor::Cursor;
+pub use events::{StoredEvent, StripeEvents};
+pub use payments::{Claim, KEY_LIFE_MS, NewPayment, Opened, Payments, Settled, settle};
+pub use row::Payment;
+
+/// Why a row cannot be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database failed")]
+    Database(#[from] DatabaseError),
+    #[error("column {column} of payment {id} cannot be read")]
+    Unreadable { id: String, column: &'static str },
+    #[error("the cart cannot be written")]
+    Cart(#[source] serde_json::Error),
+}
+
+impl StoreError {
+    /// Whether waiting and trying again can help.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_temporary())
+    }
+
+    /// A fixed word for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Database(error) => error.reason(),
+            Self::Unreadable { .. } | Self::Cart(_) => "row-unreadable",
+        }
+    }
+}
+
+/// A statement with the database's time, in Unix milliseconds, between its parts.
+macro_rules! with_now {
+    ($first:expr, $($part:expr),+) => {
+        storefront_runtime::Sql {
+            postgres: concat!(
+                $first,
+                $("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", $part),+
+            ),
+            sqlite: concat!($first, $("CAST(unixepoch('subsec') * 1000 AS BIGINT)", $part),+),
+        }
+    };
+}
+use with_now;
+
+/// Payment's tables.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration::same("payments", PAYMENTS),
+    Migration::same("stripe-events", STRIPE_EVENTS),
+    Migration::same("stripe-cursor", STRIPE_CURSOR),
+];
+
+/// One row for each Checkout session, kept for ever: it is the shop's record of what was paid.
+///
+/// - `state`: see `state::State`; only ever moves up.
+/// - `cart` (JSON), `amount` (minor units), `currency`: what was priced, before Stripe was asked.
+/// - `fingerprint`: of the client's request. `idempotency_key`: the client's, emptied after 24 hours.
+/// - `attempt`: part of the key towards Stripe; grows when Stripe's answer for the last one is useless.
+/// - `session_id`, `url`: Stripe's session, from the moment its answer is here.
+/// - `traceparent`: the request that began it, so that its event belongs to the same trace.
+/// - `next_check_at`: when the sweeper asks Stripe, and until when somebody else is at it. `NULL`:
+///   nothing more can come.
+/// - `claimed_until`: somebody is asking Stripe about the session.
+/// - `reason`: why it is `held` or `failed`, in a word.
+const PAYMENTS: &str = "
+CREATE TABLE payments (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    email TEXT,
+    cart TEXT NOT NULL,
+    amount BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    idempotency_key TEXT,
+    attempt BIGINT NOT NULL,
+    session_id TEXT,
+    url TEXT,
+    traceparent TEXT,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    paid_at BIGINT,
+    next_check_at BIGINT,
+    claimed_until BIGINT NOT NULL,
+    reason TEXT
+);
+CREATE UNIQUE INDEX payments_session_id ON payments (session_id) WHERE session_id IS NOT NULL;
+CREATE UNIQUE INDEX payments_idempotency_key ON payments (user_id, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+CREATE INDEX payments_with_key ON payments (created_at) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX payments_next_check_at ON payments (next_check_at) WHERE next_check_at IS NOT NULL;
+";
+
+/// Stripe's events that were taken, without their content: it holds addresses, and Stripe keeps it.
+/// `created_at` is Stripe's time; `done_at` is empty until what the event means is stored.
+const STRIPE_EVENTS: &str = "
+CREATE TABLE stripe_events (
+    id TEXT PRIMARY KEY,
+    type TEXT NOT NULL,
+    session_id TEXT,
+    created_at BIGINT NOT NULL,
+    received_at BIGINT NOT NULL,
+    done_at BIGINT
+);
+CREATE INDEX stripe_events_created_at ON stripe_events (created_at);
+";
+
+/// How far the list of Stripe's events has been followed.
+const STRIPE_CURSOR: &str = "
+CREATE TABLE stripe_cursor (
+    name TEXT PRIMARY KEY,
+    event_id TEXT NOT NULL,
+    moved_at BIGINT NOT NULL
+);
+";

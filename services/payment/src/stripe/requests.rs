@@ -1,0 +1,208 @@
+//! The calls that payment makes, built with async-stripe's typed requests. Pure: rows in, form out.
+//!
+//! A call repeated with the same idempotency key must have the same parameters, so nothing here comes
+//! from anywhere but the row and the settings.
+
+use std::collections::{BTreeMap, HashMap};
+
+use storefront_contract::{
+    CartLine, Currency, Shop,
+    cart::{self, CartError},
+};
+use stripe::StripeRequest;
+use stripe_checkout::{
+    CheckoutSessionMode,
+    checkout_session::{
+        CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
+        CreateCheckoutSessionLineItemsPriceData, ListLineItemsCheckoutSession, ProductData,
+        RetrieveCheckoutSession,
+    },
+};
+use stripe_core::event::ListEvent;
+
+use crate::session_id::SessionId;
+
+/// The version of Stripe's API that the fields read here belong to. Sent with each call, so that the
+/// account's default version does not matter.
+pub const API_VERSION: &str = "2026-09-30.endive";
+/// Largest page of a list.
+const PAGE_MAX: i64 = 100;
+
+/// One call, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Which call this is, for metrics.
+    pub call: &'static str,
+    /// Path and query behind the API's base, `/v1/…`.
+    pub target: String,
+    /// The form of a `POST`; without one it is a `GET`.
+    pub form: Option<String>,
+}
+
+/// What a session is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSession<'a> {
+    /// Our row: it comes back with the session, and finds the row when its answer was lost.
+    pub payment_id: &'a str,
+    pub shop: &'a Shop,
+    pub user_id: &'a str,
+    pub email: Option<&'a str>,
+    pub cart: &'a [CartLine],
+    pub currency: Currency,
+    /// Where shoppers reach the shop, without a slash at its end.
+    pub public_url: &'a str,
+}
+
+impl NewSession<'_> {
+    /// `POST /v1/checkout/sessions`. Nothing that could change the amount is on: no promotion codes,
+    /// no tax, no adjustable quantities, no adaptive pricing.
+    pub fn prepare(&self) -> Result<Prepared, CartError> {
+        let lines = self.cart.iter().map(|line| (line.id.as_str(), line.quantity));
+        let mut metadata = cart::compact(lines)?;
+        metadata.insert("shop".into(), self.shop.id().into());
+        metadata.insert("userId".into(), self.user_id.into());
+
+        let items: Vec<_> = self.cart.iter().map(|line| line_item(line, self.currency)).collect();
+        let mut request = CreateCheckoutSession::new()
+            .mode(CheckoutSessionMode::Payment)
+            .client_reference_id(self.payment_id)
+            .success_url(format!("{}/success?session_id={{CHECKOUT_SESSION_ID}}", self.public_url))
+            .cancel_url(format!("{}/", self.public_url))
+            .adaptive_pricing(CreateCheckoutSessionAdaptivePricing { enabled: Some(false) })
+            .line_items(items);
+        if let Some(email) = self.email {
+            request = request.customer_email(email);
+        }
+        let mut prepared = prepare("create_session", &request);
+        // The typed request takes a HashMap, whose order differs each time. The same call must be the
+        // same bytes, so the metadata is written in its own order.
+        append_metadata(prepared.form.get_or_insert_default(), &metadata);
+        Ok(prepared)
+    }
+}
+
+/// `GET /v1/checkout/sessions/{id}`, with the payment behind it: only that tells a delayed payment
+/// that failed from one that is under way.
+pub fn retrieve_session(id: &SessionId) -> Prepared {
+    let expand = vec!["payment_intent".to_owned()];
+    prepare("retrieve_session", &RetrieveCheckoutSession::new(id.as_str()).expand(expand))
+}
+
+/// `GET /v1/checkout/sessions/{id}/line_items`: all of them, as a cart has at most 100 lines.
+pub fn list_line_items(id: &SessionId) -> Prepared {
+    let expand = vec!["data.price.product".to_owned()];
+    let request = ListLineItemsCheckoutSession::new(id.as_str()).limit(PAGE_MAX).expand(expand);
+    prepare("list_line_items", &request)
+}
+
+/// Which page of the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventPage<'a> {
+    /// The newest ones.
+    Newest,
+    /// Those next newer than this event.
+    NewerThan(&'a str),
+    /// Those next older than this event.
+    OlderThan(&'a str),
+}
+
+/// `GET /v1/events` of these types, newest first.
+pub fn list_events(page: EventPage<'_>, types: &[&str]) -> Prepared {
+    let types: Vec<String> = types.iter().map(|name| (*name).to_owned()).collect();
+    let request = ListEvent::new().limit(PAGE_MAX).types(types);
+    let request = match page {
+        EventPage::Newest => request,
+        EventPage::NewerThan(id) => request.ending_before(id),
+        EventPage::OlderThan(id) => request.starting_after(id),
+    };
+    prepare("list_events", &request)
+}
+
+fn prepare(call: &'static str, request: &impl StripeRequest) -> Prepared {
+    let request = request.build();
+    let mut target = format!("/v1{}", request.path);
+    if let Some(query) = request.query.filter(|query| !query.is_empty()) {
+        target.push('?');
+        target.push_str(&query);
+    }
+    Prepared { call, target, form: request.body }
+}
+
+fn line_item(line: &CartLine, currency: Currency) -> CreateCheckoutSessionLineItems {
+    let mut product = ProductData::new(line.name.as_str());
+    product.metadata = Some(HashMap::from([("id".to_owned(), line.id.clone())]));
+    let Ok(currency) = currency.to_stripe().parse();
+    let mut price = CreateCheckoutSessionLineItemsPriceData {
+        currency,
+        product: None,
+        product_data: None,
+        recurring: None,
+        tax_behavior: None,
+        unit_amount: None,
+        unit_amount_decimal: None,
+    };
+    price.unit_amount = Some(line.price);
+    price.product_data = Some(product);
+    let mut item = CreateCheckoutSessionLineItems::new();
+    item.quantity = Some(line.quantity.into());
+    item.price_data = Some(price);
+    item
+}
+
+fn append_metadata(form: &mut String, metadata: &BTreeMap<String, String>) {
+    let keys = metadata.iter().map(|(key, value)| (format!("metadata[{key}]"), value));
+    let start = form.len();
+    let mut pairs = url::form_urlencoded::Serializer::for_suffix(std::mem::take(form), start);
+    pairs.extend_pairs(keys);
+    *form = pairs.finish();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readable(form: &str) -> String {
+        let pairs = url::form_urlencoded::parse(form.as_bytes());
+        pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
+    }
+
+    fn line(id: &str, name: &str, quantity: u32, price: i64) -> CartLine {
+        CartLine { id: id.into(), name: name.into(), quantity, price }
+    }
+
+    #[test]
+    fn a_session_is_made_of_the_row_alone() {
+        let cart = [line("phone", "Nova & <5G> {{7*7}}", 1, 1_899_900), line("case", "Case", 2, 49_900)];
+        let session = NewSession {
+            payment_id: "0198",
+            shop: &"default/demo".parse().unwrap(),
+            user_id: "user-1",
+            email: Some("a+b@example.com"),
+            cart: &cart,
+            currency: "INR".parse().unwrap(),
+            public_url: "http://127.0.0.1:8080",
+        };
+        let prepared = session.prepare().unwrap();
+        assert_eq!(prepared.target, "/v1/checkout/sessions");
+        insta::assert_snapshot!(readable(prepared.form.as_deref().unwrap()));
+        for _ in 0..20 {
+            assert_eq!(session.prepare().unwrap(), prepared, "the same bytes each time");
+        }
+    }
+
+    #[test]
+    fn reads_have_their_targets() {
+        let id = SessionId::parse("cs_test_1").unwrap();
+        let types = ["checkout.session.completed", "checkout.session.expired"];
+        let targets = [
+            retrieve_session(&id),
+            list_line_items(&id),
+            list_events(EventPage::Newest, &types),
+            list_events(EventPage::NewerThan("evt_1"), &types[..1]),
+            list_events(EventPage::OlderThan("evt_1"), &types[..1]),
+        ];
+        assert!(targets.iter().all(|prepared| prepared.form.is_none()));
+        let targets: Vec<_> = targets.iter().map(|prepared| readable(&prepared.target)).collect();
+        insta::assert_snapshot!(targets.join("\n\n"));
+    }
+}

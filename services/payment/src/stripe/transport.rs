@@ -1,0 +1,120 @@
+//! One HTTP exchange with Stripe, or with a stand-in at an `http://` base. Retries nothing.
+//!
+//! async-stripe's own client keeps no connection (`pool_max_idle_per_host(0)`) and hides the headers
+//! that tell whether to try again; so its requests are used and its client is not.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use url::Url;
+
+use super::{
+    error::StripeError,
+    requests::{API_VERSION, Prepared},
+};
+use crate::key::ApiKey;
+
+/// Largest answer, in bytes: a page of 100 events is some 400 kB.
+const ANSWER_MAX_BYTES: usize = 4 * 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Shorter than the minute after which Stripe's edge closes idle connections.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+const IDLE_CONNECTIONS_MAX: usize = 64;
+const USER_AGENT: &str = concat!("storefront-payment/", env!("CARGO_PKG_VERSION"));
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// Stripe's answer, of any status.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// A pool of connections to one base.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// Without a slash at its end.
+    base: String,
+}
+
+impl Transport {
+    pub fn new(base: &Url) -> Self {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        http.set_keepalive(Some(IDLE_TIMEOUT));
+        let https = HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(https);
+        Self { client, base: base.as_str().trim_end_matches('/').to_owned() }
+    }
+
+    /// Sends a call and reads its whole answer, within `limit`.
+    pub async fn send(
+        &self,
+        prepared: &Prepared,
+        key: &ApiKey,
+        idempotency_key: Option<&str>,
+        limit: Duration,
+    ) -> Result<Answer, StripeError> {
+        let request = self.request(prepared, key, idempotency_key)?;
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(connection)?;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
+            let body = body.map_err(StripeError::Connection)?.to_bytes();
+            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        };
+        tokio::time::timeout(limit, exchange).await.unwrap_or(Err(StripeError::Timeout))
+    }
+
+    fn request(
+        &self,
+        prepared: &Prepared,
+        key: &ApiKey,
+        idempotency_key: Option<&str>,
+    ) -> Result<Request<Full<Bytes>>, StripeError> {
+        let malformed = |error: http::Error| StripeError::Malformed(error.into());
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", key.secret.expose()))
+            .map_err(|error| StripeError::Malformed(error.into()))?;
+        authorization.set_sensitive(true);
+        let mut request = Request::builder()
+            .uri(format!("{}{}", self.base, prepared.target))
+            .header(header::AUTHORIZATION, authorization)
+            .header(header::USER_AGENT, USER_AGENT)
+            .header("stripe-version", API_VERSION);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        match &prepared.form {
+            None => request.method(Method::GET).body(Full::default()),
+            Some(form) => request
+                .method(Method::POST)
+                .header(header::CONTENT_TYPE, FORM)
+                .body(Full::from(form.clone())),
+        }
+        .map_err(malformed)
+    }
+}
+
+fn connection(error: hyper_util::client::legacy::Error) -> StripeError {
+    StripeError::Connection(error.into())
+}
