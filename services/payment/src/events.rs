@@ -9,7 +9,7 @@ use storefront_runtime::DatabaseError;
 
 use crate::{
     app::App,
-    fulfil::{Asker, FulfilError, Found},
+    fulfil::{Asker, Found, FulfilError},
     metrics::EVENT_TYPES,
     session_id::SessionId,
     store::StoredEvent,
@@ -39,6 +39,14 @@ pub enum TakeError {
 }
 
 impl TakeError {
+    /// Whether the same event may be taken later. One that may not must not be in the way of others.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_temporary(),
+            Self::Fulfil(error) => error.is_temporary(),
+        }
+    }
+
     /// A fixed word for logs.
     pub fn reason(&self) -> &'static str {
         match self {

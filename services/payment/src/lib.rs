@@ -29,6 +29,7 @@ mod sweeper;
 use std::time::Duration;
 
 use anyhow::Context as _;
+
 use storefront_contract::{ServiceId, settings::PaymentSettings};
 use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown};
 

@@ -134,7 +134,8 @@ mod tests {
             changed,
             Err(PricingError::PricesChanged(vec![now("phone", 1_899_900), now("case", 49_900)]))
         );
-        let unknown = charged(r#"{"id": "phone", "quantity": 1, "price": 1}, {"id": "x", "quantity": 1}"#);
+        let unknown =
+            charged(r#"{"id": "phone", "quantity": 1, "price": 1}, {"id": "x", "quantity": 1}"#);
         assert_eq!(unknown, Err(PricingError::UnknownProducts(vec!["x".into()])));
         let said = |cart: &str| charged(cart).unwrap_err().to_string();
         assert_eq!(

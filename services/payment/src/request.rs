@@ -244,7 +244,8 @@ mod tests {
             assert!(is_email(good), "{good}");
         }
         let header = "a@b.co\r\nBcc: x@y.zz";
-        for bad in ["", "a", "a@b", "@b.co", "a@.co", "a@b.", "a@b@c.co", "a b@c.co", header, "<a@b.co>"]
+        for bad in
+            ["", "a", "a@b", "@b.co", "a@.co", "a@b.", "a@b@c.co", "a b@c.co", header, "<a@b.co>"]
         {
             assert!(!is_email(bad), "{bad:?}");
         }

@@ -56,8 +56,11 @@ mod tests {
         assert!(looks < 40, "{looks} calls to Stripe for a forgotten session");
         let creating = |age| next_check_in_ms(State::Creating, age, None, 30_000).unwrap();
         assert_eq!((creating(0), creating(day)), (CREATING_MIN_MS, CREATING_MAX_MS));
-        assert!(State::ALL.into_iter().filter(|s| s.is_final()).all(|state| {
-            next_check_in_ms(state, 0, None, 30_000).is_none()
-        }));
+        assert!(
+            State::ALL
+                .into_iter()
+                .filter(|s| s.is_final())
+                .all(|state| { next_check_in_ms(state, 0, None, 30_000).is_none() })
+        );
     }
 }

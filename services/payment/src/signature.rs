@@ -191,7 +191,9 @@ mod tests {
     fn the_body_is_taken_byte_for_byte() {
         let header = format!("t={NOW},v1={}", v1("whsec_new", NOW, BODY));
         assert_eq!(checked(&header, BODY), "taken");
-        for other in [&br#"{"id": "evt_2"}"#[..], br#"{"id":"evt_1"}"#, b"{\"id\": \"evt_1\"}\n", b""] {
+        for other in
+            [&br#"{"id": "evt_2"}"#[..], br#"{"id":"evt_1"}"#, b"{\"id\": \"evt_1\"}\n", b""]
+        {
             assert_eq!(checked(&header, other), "mismatch");
         }
     }

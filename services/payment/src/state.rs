@@ -166,8 +166,9 @@ mod tests {
         let session = |status: &str, paid: &str, rest: &str| {
             format!(r#""status": "{status}", "payment_status": "{paid}", {rest}"#)
         };
-        let intent =
-            |status: &str| format!(r#"{right}, "payment_intent": {{"id": "p", "status": "{status}"}}"#);
+        let intent = |status: &str| {
+            format!(r#"{right}, "payment_intent": {{"id": "p", "status": "{status}"}}"#)
+        };
         let table = [
             (session("open", "unpaid", right), "open"),
             (session("complete", "paid", right), "paid"),
@@ -188,7 +189,11 @@ mod tests {
             ),
             (session("complete", "paid", r#""amount_total": null"#), "held: ?"),
             (
-                session("complete", "no_payment_required", r#""amount_total": 0, "currency": "inr""#),
+                session(
+                    "complete",
+                    "no_payment_required",
+                    r#""amount_total": 0, "currency": "inr""#,
+                ),
                 "held: ₹0.00",
             ),
         ];

@@ -157,7 +157,9 @@ mod tests {
             said(&one(r#"{"id": "a", "name": "A", "price": 100000000}"#), "EUR"),
             said(&one(r#"{"id": "a", "name": "A", "price": 1255}"#), "KWD"),
             said(
-                &one(r#"{"id": "a", "name": "A", "price": 1}, {"id": "a", "name": "B", "price": 1}"#),
+                &one(
+                    r#"{"id": "a", "name": "A", "price": 1}, {"id": "a", "name": "B", "price": 1}"#,
+                ),
                 "INR",
             ),
         ];

@@ -92,13 +92,16 @@ impl App {
     ) -> Result<Checkout, CreateError> {
         let deadline = Instant::now() + CREATE_LIMIT;
         let fingerprint = request.fingerprint();
+        let id = uuid::Uuid::new_v4().simple().to_string();
         for _ in 0..SLIPS_MAX {
-            if let Some(payment) = self.store_new(request, key, &fingerprint).await? {
+            if let Some(payment) = self.store_new(&id, request, key, &fingerprint).await? {
                 return self.finish_for_shopper(payment, deadline).await;
             }
             // Only a key can be in the way of a new row.
             let Some(key) = key else { break };
-            let Some(earlier) = self.payments.by_key(&request.user_id, key).await? else { continue };
+            let Some(earlier) = self.payments.by_key(&request.user_id, key).await? else {
+                continue;
+            };
             if earlier.age_ms() >= KEY_LIFE_MS {
                 self.payments.forget_key(&earlier.id).await?;
                 continue;
@@ -115,6 +118,7 @@ impl App {
     /// request, even when prices have changed since.
     async fn store_new(
         &self,
+        id: &str,
         request: &CheckedRequest,
         key: Option<&str>,
         fingerprint: &str,
@@ -129,10 +133,9 @@ impl App {
                 return if valid { Ok(None) } else { Err(error.into()) };
             }
         };
-        let id = uuid::Uuid::new_v4().simple().to_string();
         let traceparent = trace::current().map(|context| context.to_traceparent());
         let new = NewPayment {
-            id: &id,
+            id,
             user_id: &request.user_id,
             email: request.email.as_deref(),
             cart: &cart.lines,
@@ -145,7 +148,11 @@ impl App {
             traceparent: traceparent.as_deref(),
             lease_ms: LEASE_MS,
         };
-        Ok(self.payments.insert(&new).await?)
+        if let Some(payment) = self.payments.insert(&new).await? {
+            return Ok(Some(payment));
+        }
+        // The statement may have been run twice, when the first answer was lost with its connection.
+        Ok(self.payments.by_id(id).await?)
     }
 
     /// Answers for an earlier request: what it got, or that it is running, or, when whoever ran it is

@@ -80,9 +80,8 @@ impl App {
 /// A payment from what Stripe knows of it. What cannot be rebuilt for certain is `held`, never lost and
 /// never guessed.
 fn rebuild(id: &SessionId, session: &Session, items: &[LineItem], shop: Currency) -> Payment {
-    let user_id = session
-        .metadata("userId")
-        .filter(|user_id| (1..=TEXT_MAX_LENGTH).contains(&user_id.len()));
+    let user_id =
+        session.metadata("userId").filter(|user_id| (1..=TEXT_MAX_LENGTH).contains(&user_id.len()));
     let lines = lines(session, items);
     let priced = priced(session, lines.as_deref());
     let (state, reason) = match (user_id, &lines, priced) {

@@ -46,9 +46,9 @@ impl<T: Clone> Flights<T> {
 
     fn seat(&self, id: &SessionId) -> Seat<'_, T> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let flight = open.entry(id.clone()).or_insert_with(|| {
-            Arc::new(Flight { last: tokio::sync::Mutex::new(None) })
-        });
+        let flight = open
+            .entry(id.clone())
+            .or_insert_with(|| Arc::new(Flight { last: tokio::sync::Mutex::new(None) }));
         Seat { flights: self, id: id.clone(), flight: flight.clone() }
     }
 }

@@ -64,6 +64,15 @@ pub enum FulfilError {
 }
 
 impl FulfilError {
+    /// Whether the same question may be answered later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Stripe(error) => !error.is_permanent(),
+            Self::Store(error) => error.is_temporary(),
+            Self::Busy | Self::TooMany | Self::Lost => true,
+        }
+    }
+
     /// A fixed word for metrics and logs.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -102,9 +111,7 @@ impl App {
         asker: Asker,
     ) -> Result<Found, Arc<FulfilError>> {
         let (app, id) = (self.clone(), id.clone());
-        let work = async move {
-            app.fulfilling.flights.ask(&id, || app.ask(&id, asker)).await
-        };
+        let work = async move { app.fulfilling.flights.ask(&id, || app.ask(&id, asker)).await };
         self.see_through(work).await.unwrap_or_else(|| Err(Arc::new(FulfilError::Lost)))
     }
 

@@ -120,7 +120,7 @@ impl App {
     }
 
     /// Tells people and machines that a payment has entered a state.
-    pub(super) fn announce(&self, payment: &Payment) {
+    pub(crate) fn announce(&self, payment: &Payment) {
         self.metrics.entered(payment.state.name());
         let (id, state) = (payment.id.as_str(), payment.state.name());
         match payment.state {

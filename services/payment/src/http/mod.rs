@@ -37,7 +37,6 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// `GET /catalog`: `{currency, products: [{id, name, price, image?}]}`, as in the file.
 async fn catalog(State(app): State<Arc<App>>) -> Response {
-    let headers =
-        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
     (headers, app.catalog.current().answer()).into_response()
 }

@@ -8,14 +8,8 @@ use storefront_contract::{Currency, Money};
 use storefront_runtime::Problem;
 
 use crate::{
-    create::CreateError,
-    events::TakeError,
-    fulfil::FulfilError,
-    key::KeyError,
-    pricing::PricingError,
-    request::FieldProblem,
-    store::StoreError,
-    stripe::StripeError,
+    create::CreateError, events::TakeError, fulfil::FulfilError, key::KeyError,
+    pricing::PricingError, request::FieldProblem, store::StoreError, stripe::StripeError,
 };
 
 /// After which time to come again when nobody has said otherwise.
@@ -55,13 +49,12 @@ fn pricing(error: &PricingError, currency: Currency) -> Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, title).detail(error.to_string())
     };
     match error {
-        PricingError::UnknownProducts(products) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "Unknown product",
-        )
-        .detail(format!("the shop does not sell {}", products.join(", ")))
-        .with("product", products.first())
-        .with("products", products),
+        PricingError::UnknownProducts(products) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Unknown product")
+                .detail(format!("the shop does not sell {}", products.join(", ")))
+                .with("product", products.first())
+                .with("products", products)
+        }
         PricingError::PricesChanged(changes) => {
             let mut detail = String::new();
             for change in changes {
@@ -77,12 +70,10 @@ fn pricing(error: &PricingError, currency: Currency) -> Problem {
                 .with("currency", currency)
                 .with("changes", changes)
         }
-        PricingError::Overflow
-        | PricingError::TooSmall { .. }
-        | PricingError::TooLarge { .. } => unprocessable("Amount not payable"),
-        PricingError::Metadata(source) => {
-            unprocessable("Cart too big").detail(source.to_string())
+        PricingError::Overflow | PricingError::TooSmall { .. } | PricingError::TooLarge { .. } => {
+            unprocessable("Amount not payable")
         }
+        PricingError::Metadata(source) => unprocessable("Cart too big").detail(source.to_string()),
     }
 }
 
@@ -106,7 +97,10 @@ fn stripe(error: &StripeError) -> Problem {
     tracing::error!(error = causes(error), reason, "Stripe could not be asked");
     let told = error.retry_after().map_or(RETRY_AFTER_S, |after| after.as_secs());
     let problem = match error {
-        StripeError::Timeout | StripeError::Connection(_) => {
+        // A conflict at the end means that an attempt given up by us is still running at Stripe.
+        StripeError::Timeout
+        | StripeError::Connection(_)
+        | StripeError::Refused { status: 409, .. } => {
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "Payment provider not reached")
         }
         _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Payment provider unavailable"),

@@ -81,9 +81,7 @@ fn session_id(query: &str) -> Result<SessionId, Problem> {
         .map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) => SessionId::parse(&value).ok_or_else(not_ours),
-        _ => {
-            Err(Problem::of(StatusCode::BAD_REQUEST).detail("the query must have one session_id"))
-        }
+        _ => Err(Problem::of(StatusCode::BAD_REQUEST).detail("the query must have one session_id")),
     }
 }
 

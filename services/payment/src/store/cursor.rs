@@ -2,7 +2,7 @@
 
 use storefront_runtime::{Database, DatabaseError, Sql};
 
-use super::with_now;
+use super::{query, with_now};
 
 /// The table. There is one list to follow; its name leaves room for others.
 #[derive(Clone)]
@@ -23,17 +23,17 @@ impl Cursor {
     /// The newest event that was taken; `None` before the first.
     pub async fn read(&self) -> Result<Option<String>, DatabaseError> {
         let select = "SELECT event_id FROM stripe_cursor WHERE name = $1";
-        let rows = self.0.query(select, &[NAME.into()]).await?;
+        let rows = query(&self.0, select.into(), &[NAME.into()]).await?;
         rows.first().map(|row| row.text("event_id")).transpose()
     }
 
     pub async fn move_to(&self, event_id: &str) -> Result<(), DatabaseError> {
-        self.0.query(MOVE, &[NAME.into(), event_id.into()]).await.map(drop)
+        query(&self.0, MOVE, &[NAME.into(), event_id.into()]).await.map(drop)
     }
 
     /// Begins again: Stripe does not list the event any more.
     pub async fn reset(&self) -> Result<(), DatabaseError> {
         let delete = "DELETE FROM stripe_cursor WHERE name = $1 RETURNING name";
-        self.0.query(delete, &[NAME.into()]).await.map(drop)
+        query(&self.0, delete.into(), &[NAME.into()]).await.map(drop)
     }
 }

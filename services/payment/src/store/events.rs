@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use storefront_runtime::{Database, DatabaseError, Sql};
 
-use super::with_now;
+use super::{query, with_now};
 use crate::session_id::SessionId;
 
 /// How long an event is remembered. Stripe lists and repeats events for 30 days.
@@ -44,10 +44,8 @@ const FINISH: Sql = with_now!(
 );
 const DONE_BETWEEN: &str = "SELECT id FROM stripe_events \
     WHERE created_at BETWEEN $1 AND $2 AND done_at IS NOT NULL LIMIT 10000";
-const FORGET: Sql = with_now!(
-    "DELETE FROM stripe_events WHERE created_at < ",
-    " - $1 RETURNING 1 AS forgotten"
-);
+const FORGET: Sql =
+    with_now!("DELETE FROM stripe_events WHERE created_at < ", " - $1 RETURNING 1 AS forgotten");
 
 impl StripeEvents {
     pub fn new(database: Database) -> Self {
@@ -56,22 +54,22 @@ impl StripeEvents {
 
     /// Stores an event before anything is done about it. `false`: what it means is stored already.
     pub async fn begin(&self, event: &StoredEvent<'_>) -> Result<bool, DatabaseError> {
-        if !self.0.query(BEGIN, &params(event)).await?.is_empty() {
+        if !query(&self.0, BEGIN, &params(event)).await?.is_empty() {
             return Ok(true);
         }
         // It came before: finished, or left unfinished by a failure, or just being worked on. The
         // last two are done (again): fulfilling twice changes nothing.
-        Ok(self.0.query(IS_DONE, &[event.id.into()]).await?.is_empty())
+        Ok(query(&self.0, IS_DONE.into(), &[event.id.into()]).await?.is_empty())
     }
 
     /// What the event means is stored.
     pub async fn finish(&self, id: &str) -> Result<(), DatabaseError> {
-        self.0.query(FINISH, &[id.into()]).await.map(drop)
+        query(&self.0, FINISH, &[id.into()]).await.map(drop)
     }
 
     /// Stores an event that nothing is to be done about. `false`: it came before.
     pub async fn note(&self, event: &StoredEvent<'_>) -> Result<bool, DatabaseError> {
-        Ok(!self.0.query(NOTE, &params(event)).await?.is_empty())
+        Ok(!query(&self.0, NOTE, &params(event)).await?.is_empty())
     }
 
     /// Which events of a span of Stripe's time are done.
@@ -80,13 +78,13 @@ impl StripeEvents {
         first_ms: i64,
         last_ms: i64,
     ) -> Result<HashSet<String>, DatabaseError> {
-        let rows = self.0.query(DONE_BETWEEN, &[first_ms.into(), last_ms.into()]).await?;
+        let rows = query(&self.0, DONE_BETWEEN.into(), &[first_ms.into(), last_ms.into()]).await?;
         rows.iter().map(|row| row.text("id")).collect()
     }
 
     /// Forgets events that Stripe repeats no more; how many.
     pub async fn forget(&self) -> Result<usize, DatabaseError> {
-        Ok(self.0.query(FORGET, &[EVENT_LIFE_MS.into()]).await?.len())
+        Ok(query(&self.0, FORGET, &[EVENT_LIFE_MS.into()]).await?.len())
     }
 }
 

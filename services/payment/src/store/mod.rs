@@ -6,7 +6,7 @@ mod events;
 mod payments;
 mod row;
 
-use storefront_runtime::{DatabaseError, Migration};
+use storefront_runtime::{Database, DatabaseError, Migration, Row, Sql, Value, db::Kind};
 
 pub use cursor::Cursor;
 pub use events::{StoredEvent, StripeEvents};
@@ -35,6 +35,24 @@ impl StoreError {
         match self {
             Self::Database(error) => error.reason(),
             Self::Unreadable { .. } | Self::Cart(_) => "row-unreadable",
+        }
+    }
+}
+
+/// Most dead connections that one statement meets: those of a pool after the server was restarted.
+const DEAD_MAX: u32 = 32;
+
+/// Runs one statement, again when its connection turns out to be dead. Every statement here may be run
+/// twice: each names the state it leaves, or the row it makes by an id of its own.
+async fn query(database: &Database, sql: Sql, params: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+    let mut met = 0;
+    loop {
+        match database.query(sql, params).await {
+            // Not when no connection can be made: then the database is away, and the caller waits.
+            Err(DatabaseError::Statement { kind: Kind::Unavailable, .. }) if met < DEAD_MAX => {
+                met += 1;
+            }
+            result => return result,
         }
     }
 }

@@ -5,7 +5,8 @@ use storefront_contract::{CartLine, Money};
 use storefront_runtime::{Database, DatabaseError, Row, Sql, Tx, Value};
 
 use super::{
-    StoreError, row::{Payment, columns},
+    StoreError, query,
+    row::{Payment, columns},
     with_now,
 };
 use crate::{session_id::SessionId, state::State};
@@ -244,7 +245,7 @@ impl Payments {
 
     /// Rows whose time to be looked at has come, at most `limit`; nobody else gets them meanwhile.
     pub async fn due(&self, limit: i64, lease_ms: i64) -> Result<Vec<Payment>, StoreError> {
-        let rows = self.0.query(DUE, &[limit.into(), lease_ms.into()]).await?;
+        let rows = query(&self.0, DUE, &[limit.into(), lease_ms.into()]).await?;
         rows.iter().map(Payment::read).collect()
     }
 
@@ -255,16 +256,16 @@ impl Payments {
 
     /// Frees every idempotency key that is older than it is honoured; how many.
     pub async fn forget_keys(&self) -> Result<usize, StoreError> {
-        Ok(self.0.query(FORGET_KEYS, &[KEY_LIFE_MS.into()]).await?.len())
+        Ok(query(&self.0, FORGET_KEYS, &[KEY_LIFE_MS.into()]).await?.len())
     }
 
     async fn one(&self, sql: Sql, params: &[Value]) -> Result<Option<Payment>, StoreError> {
-        let rows: Vec<Row> = self.0.query(sql, params).await?;
+        let rows: Vec<Row> = query(&self.0, sql, params).await?;
         rows.first().map(Payment::read).transpose()
     }
 
     async fn touched(&self, sql: Sql, params: &[Value]) -> Result<bool, StoreError> {
-        Ok(!self.0.query(sql, params).await?.is_empty())
+        Ok(!query(&self.0, sql, params).await?.is_empty())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 /// A Checkout session (<https://docs.stripe.com/api/checkout/sessions/object>).
 #[derive(Debug, Clone, Deserialize)]
@@ -65,19 +65,12 @@ pub struct CustomerDetails {
     pub email: Option<String>,
 }
 
-/// A payment intent: its id, or the whole when it was asked for.
+/// A payment intent: the whole when it was asked for, else only its id.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Expandable {
-    Id(String),
-    Intent(PaymentIntent),
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct PaymentIntent {
-    pub id: String,
-    #[serde(default)]
-    pub status: Option<IntentStatus>,
+    Intent { status: IntentStatus },
+    Id(IgnoredAny),
 }
 
 /// `status` of a payment intent, as far as it tells a delayed payment's end.
@@ -108,8 +101,8 @@ impl Session {
     /// The state of the payment behind the session, if it was asked for and there is one.
     pub fn intent_status(&self) -> Option<IntentStatus> {
         match &self.payment_intent {
-            Some(Expandable::Intent(intent)) => intent.status,
-            _ => None,
+            Some(Expandable::Intent { status }) => Some(*status),
+            Some(Expandable::Id(_)) | None => None,
         }
     }
 }
@@ -141,15 +134,12 @@ pub struct Price {
     pub product: Option<ExpandableProduct>,
 }
 
-/// A product: its id at Stripe, or the whole when it was asked for.
+/// A product: the whole when it was asked for, else only its id at Stripe.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum ExpandableProduct {
-    Id(String),
-    Product {
-        #[serde(default)]
-        metadata: BTreeMap<String, String>,
-    },
+    Product { metadata: BTreeMap<String, String> },
+    Id(IgnoredAny),
 }
 
 impl LineItem {

@@ -13,9 +13,9 @@ use stripe::StripeRequest;
 use stripe_checkout::{
     CheckoutSessionMode,
     checkout_session::{
-        CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
-        CreateCheckoutSessionLineItemsPriceData, ListLineItemsCheckoutSession, ProductData,
-        RetrieveCheckoutSession,
+        CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing,
+        CreateCheckoutSessionLineItems, CreateCheckoutSessionLineItemsPriceData,
+        ListLineItemsCheckoutSession, ProductData, RetrieveCheckoutSession,
     },
 };
 use stripe_core::event::ListEvent;
@@ -151,8 +151,7 @@ fn line_item(line: &CartLine, currency: Currency) -> CreateCheckoutSessionLineIt
 
 fn append_metadata(form: &mut String, metadata: &BTreeMap<String, String>) {
     let keys = metadata.iter().map(|(key, value)| (format!("metadata[{key}]"), value));
-    let start = form.len();
-    let mut pairs = url::form_urlencoded::Serializer::for_suffix(std::mem::take(form), start);
+    let mut pairs = url::form_urlencoded::Serializer::new(std::mem::take(form));
     pairs.extend_pairs(keys);
     *form = pairs.finish();
 }
@@ -172,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_session_is_made_of_the_row_alone() {
-        let cart = [line("phone", "Nova & <5G> {{7*7}}", 1, 1_899_900), line("case", "Case", 2, 49_900)];
+        let cart =
+            [line("phone", "Nova & <5G> {{7*7}}", 1, 1_899_900), line("case", "Case", 2, 49_900)];
         let session = NewSession {
             payment_id: "0198",
             shop: &"default/demo".parse().unwrap(),

@@ -124,8 +124,14 @@ impl Sweeper {
             return Ok(());
         }
         self.pace.wait().await;
-        self.app.take_event(event).await?;
-        Ok(())
+        match self.app.take_event(event).await {
+            Err(error) if !error.is_temporary() => {
+                let reason = error.reason();
+                tracing::error!(event.id, reason, "an event of Stripe's is passed over");
+                Ok(())
+            }
+            taken => Ok(taken.map(drop)?),
+        }
     }
 
     /// Which events of a page are done: one query for all, as mostly all are.

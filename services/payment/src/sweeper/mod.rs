@@ -61,7 +61,9 @@ impl Sweeper {
         match self.app.payments.forget_keys().await {
             Ok(keys) if keys > 0 => tracing::debug!(keys, "idempotency keys freed"),
             Ok(_) => {}
-            Err(error) => tracing::warn!(reason = error.reason(), "idempotency keys were not freed"),
+            Err(error) => {
+                tracing::warn!(reason = error.reason(), "idempotency keys were not freed")
+            }
         }
         if let Err(error) = self.app.events.forget().await {
             tracing::warn!(reason = error.reason(), "old events were not removed");

@@ -32,9 +32,7 @@ impl Sweeper {
                 }
             };
             let full = i64::try_from(due.len()).is_ok_and(|count| count == BATCH);
-            stream::iter(due)
-                .for_each_concurrent(AT_ONCE, |payment| self.sweep_row(payment))
-                .await;
+            stream::iter(due).for_each_concurrent(AT_ONCE, |payment| self.sweep_row(payment)).await;
             if !full {
                 return;
             }
