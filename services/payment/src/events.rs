@@ -59,16 +59,16 @@ impl TakeError {
 impl App {
     /// Takes an event, however often and late it comes.
     pub async fn take_event(self: &Arc<Self>, event: &Event) -> Result<Taken, TakeError> {
-        self.metrics.stripe_event(&event.event_type);
+        self.metrics.stripe_event(&event.kind);
         let session_id = event.object_id().and_then(SessionId::parse);
         let created = event.created.and_then(|seconds| Timestamp::from_second(seconds).ok());
         let stored = StoredEvent {
             id: &event.id,
-            event_type: &event.event_type,
+            event_type: &event.kind,
             session_id: session_id.as_ref(),
             created_at_ms: created.unwrap_or_else(Timestamp::now).as_millisecond(),
         };
-        let known = EVENT_TYPES.contains(&event.event_type.as_str());
+        let known = EVENT_TYPES.contains(&event.kind.as_str());
         let (true, Some(session_id)) = (known, &session_id) else {
             self.events.note(&stored).await?;
             return Ok(Taken::Ignored);

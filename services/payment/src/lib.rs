@@ -57,16 +57,17 @@ pub async fn run_on(
     let outbox = Outbox::new(&service, &settings.kafka, &database);
     let app = App::open(&service, &settings, &database, outbox.clone())?;
     let sweeper = Sweeper::new(app.clone());
-    let served = async {
+    // Boxed, as each is large and there is one of each.
+    let served = Box::pin(async {
         let result = service.serve(listeners, http::router(app.clone())).await;
         app.finish(FINISH_LIMIT).await;
         anyhow::Ok(result?)
-    };
-    let relayed = async { anyhow::Ok(outbox.relay().await?) };
-    let swept = async {
+    });
+    let relayed = Box::pin(async { anyhow::Ok(outbox.relay().await?) });
+    let swept = Box::pin(async {
         sweeper.run(&service.shutdown).await;
         anyhow::Ok(())
-    };
+    });
     tokio::try_join!(served, relayed, swept)?;
     database.close().await;
     Ok(())

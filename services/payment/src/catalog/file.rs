@@ -12,7 +12,7 @@ use storefront_contract::Currency;
 
 use super::{Catalog, CatalogError};
 
-/// Largest file, in bytes. A ConfigMap holds at most 1 MiB.
+/// Largest file, in bytes. A `ConfigMap` holds at most 1 MiB.
 const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// How old the last look at the file may be. Short enough for a person who edits it, long enough that
 /// requests do not wait for the file system.

@@ -24,7 +24,7 @@ const COOL_DOWN_MS: i64 = 1_000;
 #[derive(Debug)]
 pub enum Finished {
     /// The payment has its session.
-    Session(Payment),
+    Session(Box<Payment>),
     /// Stripe will never make it.
     Refused { reason: String },
 }
@@ -47,9 +47,8 @@ impl App {
             public_url: &self.public_url,
         }
         .prepare();
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(_) => return self.refuse(payment, "cart_too_big".into()).await,
+        let Ok(prepared) = prepared else {
+            return self.refuse(payment, "cart_too_big".into()).await;
         };
         let mut payment = payment;
         loop {
@@ -97,13 +96,15 @@ impl App {
         let (state, session_id) = (State::Open, Some(session_id));
         let payment = Payment { state, session_id, expires_at_ms, url: session.url, ..payment };
         self.announce(&payment);
-        Ok(Finished::Session(payment))
+        Ok(Finished::Session(Box::new(payment)))
     }
 
     /// Somebody else has moved the row on: an event of its session was faster, or the sweeper was.
     async fn reread(&self, payment: Payment) -> Result<Finished, CreateError> {
         match self.payments.by_id(&payment.id).await? {
-            Some(payment) if payment.session_id.is_some() => Ok(Finished::Session(payment)),
+            Some(payment) if payment.session_id.is_some() => {
+                Ok(Finished::Session(Box::new(payment)))
+            }
             Some(payment) if payment.state != State::Creating => {
                 let reason = payment.reason.unwrap_or_else(|| payment.state.name().into());
                 Ok(Finished::Refused { reason })

@@ -48,7 +48,8 @@ impl App {
         }
         let lines = self.stripe.line_items(id, deadline).await.map_err(FulfilError::Stripe)?;
         let payment = rebuild(id, &session, &lines, self.catalog.current().currency());
-        let next_check_at_ms = self.rebuilt_check_at_ms(&payment);
+        // Due at once: whoever rebuilt it settles it next, or the sweeper does.
+        let next_check_at_ms = (!payment.state.is_final()).then_some(0);
         if self.payments.insert_rebuilt(&payment, next_check_at_ms).await? {
             tracing::warn!(payment.id = payment.id, "a payment was rebuilt from Stripe");
             if payment.state == State::Held {
@@ -69,11 +70,6 @@ impl App {
             check_in_ms: self.sweep_interval_ms(),
         };
         Ok(self.payments.open(payment_id, opened).await?)
-    }
-
-    fn rebuilt_check_at_ms(&self, payment: &Payment) -> Option<i64> {
-        // Due at once: whoever rebuilt it settles it next, or the sweeper does.
-        (!payment.state.is_final()).then_some(0)
     }
 }
 
@@ -140,28 +136,29 @@ fn lines(session: &Session, items: &[LineItem]) -> Option<Vec<CartLine>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde::Deserialize as _;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn item(id: &str, quantity: u32, price: i64) -> serde_json::Value {
+    fn item(id: &str, quantity: u32, price: i64) -> Value {
         json!({"description": format!("The {id}"), "quantity": quantity,
                "price": {"unit_amount": price, "product": {"metadata": {"id": id}}}})
     }
 
-    fn rebuilt(metadata: serde_json::Value, items: serde_json::Value) -> Payment {
+    fn rebuilt(metadata: &Value, items: &Value) -> Payment {
         let session = json!({"id": "cs_test_1", "currency": "inr", "metadata": metadata,
                              "expires_at": 1_790_000_000, "amount_total": 7});
         let id = SessionId::parse("cs_test_1").unwrap();
         let session: Session = serde_json::from_value(session).unwrap();
-        let items: Vec<LineItem> = serde_json::from_value(items).unwrap();
+        let items = Vec::<LineItem>::deserialize(items).unwrap();
         rebuild(&id, &session, &items, "INR".parse().unwrap())
     }
 
     #[test]
     fn a_payment_is_rebuilt_whatever_the_order_of_its_lines() {
         let metadata = json!({"shop": "default/demo", "userId": "u", "cart": "phone:1,case:2"});
-        let payment = rebuilt(metadata, json!([item("case", 2, 3), item("phone", 1, 5)]));
+        let payment = rebuilt(&metadata, &json!([item("case", 2, 3), item("phone", 1, 5)]));
         assert_eq!((payment.state, payment.priced.to_string()), (State::Open, "₹0.11".into()));
         let lines: Vec<_> = payment.cart.iter().map(|l| (l.id.as_str(), l.name.as_str())).collect();
         assert_eq!(lines, [("phone", "The phone"), ("case", "The case")]);
@@ -174,12 +171,12 @@ mod tests {
         let phone = || json!([item("phone", 1, 5)]);
         let reason = |payment: Payment| (payment.state.name(), payment.reason.unwrap_or_default());
         let held = |what: &str| ("held", format!("rebuilt from Stripe without its {what}"));
-        assert_eq!(reason(rebuilt(json!({"cart": "phone:1"}), phone())), held("user"));
-        assert_eq!(reason(rebuilt(json!({"userId": "u"}), phone())), held("cart"));
-        assert_eq!(reason(rebuilt(metadata("phone:2"), phone())), held("cart"));
-        assert_eq!(reason(rebuilt(metadata("phone:1,case:1"), phone())), held("cart"));
-        assert_eq!(reason(rebuilt(metadata("case:1"), phone())), held("cart"));
+        assert_eq!(reason(rebuilt(&json!({"cart": "phone:1"}), &phone())), held("user"));
+        assert_eq!(reason(rebuilt(&json!({"userId": "u"}), &phone())), held("cart"));
+        assert_eq!(reason(rebuilt(&metadata("phone:2"), &phone())), held("cart"));
+        assert_eq!(reason(rebuilt(&metadata("phone:1,case:1"), &phone())), held("cart"));
+        assert_eq!(reason(rebuilt(&metadata("case:1"), &phone())), held("cart"));
         let dear = json!([item("phone", 1, i64::MAX), item("case", 2, i64::MAX)]);
-        assert_eq!(reason(rebuilt(metadata("phone:1,case:2"), dear)), held("amount"));
+        assert_eq!(reason(rebuilt(&metadata("phone:1,case:2"), &dear)), held("amount"));
     }
 }

@@ -9,6 +9,7 @@ mod unknown;
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use storefront_runtime::{DatabaseError, OutboxError};
 use tokio::time::Instant;
 
 use self::{flights::Flights, unknown::Unknown};
@@ -55,6 +56,8 @@ pub enum FulfilError {
     Stripe(#[source] StripeError),
     #[error("the payment could not be read or stored")]
     Store(#[from] StoreError),
+    #[error("the payment's event cannot be written")]
+    Event(#[source] OutboxError),
     #[error("another instance is asking Stripe about the session")]
     Busy,
     #[error("too many unknown sessions are asked about")]
@@ -69,6 +72,7 @@ impl FulfilError {
         match self {
             Self::Stripe(error) => !error.is_permanent(),
             Self::Store(error) => error.is_temporary(),
+            Self::Event(_) => false,
             Self::Busy | Self::TooMany | Self::Lost => true,
         }
     }
@@ -78,6 +82,7 @@ impl FulfilError {
         match self {
             Self::Stripe(error) => error.reason(),
             Self::Store(error) => error.reason(),
+            Self::Event(_) => "event",
             Self::Busy => "busy",
             Self::TooMany => "too-many",
             Self::Lost => "lost",
@@ -85,9 +90,18 @@ impl FulfilError {
     }
 }
 
-impl From<storefront_runtime::DatabaseError> for FulfilError {
-    fn from(error: storefront_runtime::DatabaseError) -> Self {
+impl From<DatabaseError> for FulfilError {
+    fn from(error: DatabaseError) -> Self {
         Self::Store(error.into())
+    }
+}
+
+impl From<OutboxError> for FulfilError {
+    fn from(error: OutboxError) -> Self {
+        match error {
+            OutboxError::Database(error) => error.into(),
+            error @ OutboxError::Json(_) => Self::Event(error),
+        }
     }
 }
 

@@ -83,9 +83,6 @@ impl App {
         if !stored {
             return Ok(None);
         }
-        if !event.is_empty() {
-            self.outbox.wake();
-        }
         let email = payment.email.clone().or_else(|| settled.email.map(str::to_owned));
         let reason = settled.reason.map(str::to_owned);
         let payment = Payment { state: settled.state, email, reason, ..payment };
@@ -116,20 +113,22 @@ impl App {
             order_id: order_id(&self.shop, session_id),
             paid_at: Timestamp::from_millisecond(paid_at_ms).unwrap_or_default(),
         };
-        vec![(event, trace.map(|context| context.child()))]
+        vec![(event, trace)]
     }
 
     /// Tells people and machines that a payment has entered a state.
     pub(crate) fn announce(&self, payment: &Payment) {
         self.metrics.entered(payment.state.name());
         let (id, state) = (payment.id.as_str(), payment.state.name());
-        match payment.state {
-            State::Held => tracing::error!(
+        if payment.state == State::Held {
+            let reason = payment.reason.as_deref();
+            tracing::error!(
                 payment.id = id,
-                reason = payment.reason,
-                "ALERT: a payment is held, because what was paid is not what the shop asked for"
-            ),
-            _ => tracing::info!(payment.id = id, state, "payment moved"),
+                reason,
+                "ALERT: a payment is held for a person to look"
+            );
+        } else {
+            tracing::info!(payment.id = id, state, "payment moved");
         }
     }
 

@@ -29,11 +29,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().ok().filter(|text| (1..=KEY_MAX_LENGTH).contains(&text.len()));
-    match (text, values.next()) {
-        (Some(text), None) => Ok(Some(text.to_owned())),
-        _ => {
-            let detail = format!("send one Idempotency-Key of 1 to {KEY_MAX_LENGTH} characters");
-            Err(Problem::new(StatusCode::BAD_REQUEST, "Invalid idempotency key").detail(detail))
-        }
+    if let (Some(text), None) = (text, values.next()) {
+        return Ok(Some(text.to_owned()));
     }
+    let detail = format!("send one Idempotency-Key of 1 to {KEY_MAX_LENGTH} characters");
+    Err(Problem::new(StatusCode::BAD_REQUEST, "Invalid idempotency key").detail(detail))
 }

@@ -138,6 +138,7 @@ pub(super) fn fulfil(error: &FulfilError) -> Problem {
     match error {
         FulfilError::Stripe(error) => stripe(error),
         FulfilError::Store(error) => store(error),
+        FulfilError::Event(_) => storage(error, error.is_temporary(), error.reason()),
         FulfilError::Busy | FulfilError::TooMany => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Too many questions")
                 .detail("the session is being looked at; ask again")
@@ -174,10 +175,11 @@ mod tests {
     use crate::{catalog::Catalog, pricing::price, request::PaymentRequest};
 
     fn shown(problem: &Problem) -> String {
-        let headers = problem.headers().iter();
-        let headers: String =
-            headers.map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
-        format!("{headers}{}", serde_json::to_string(&problem.to_json()).unwrap())
+        let mut text = String::new();
+        for (name, value) in problem.headers() {
+            writeln!(text, "{name}: {}", value.to_str().unwrap()).unwrap();
+        }
+        text + &serde_json::to_string(&problem.to_json()).unwrap()
     }
 
     fn refusal(cart: &str) -> Problem {

@@ -157,7 +157,7 @@ impl LineItem {
 pub struct Event {
     pub id: String,
     #[serde(rename = "type", default)]
-    pub event_type: String,
+    pub kind: String,
     /// Unix seconds.
     #[serde(default)]
     pub created: Option<i64>,
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!((event.object_id(), event.metadata("shop")), (Some("cus_1"), None));
         let thin: Event =
             serde_json::from_str(r#"{"id": "evt_2", "object": "v2.core.event"}"#).unwrap();
-        assert_eq!((thin.event_type.as_str(), thin.object_id()), ("", None));
+        assert_eq!((thin.kind.as_str(), thin.object_id()), ("", None));
     }
 
     #[test]

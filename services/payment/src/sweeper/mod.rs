@@ -62,7 +62,7 @@ impl Sweeper {
             Ok(keys) if keys > 0 => tracing::debug!(keys, "idempotency keys freed"),
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(reason = error.reason(), "idempotency keys were not freed")
+                tracing::warn!(reason = error.reason(), "idempotency keys were not freed");
             }
         }
         if let Err(error) = self.app.events.forget().await {

@@ -1,14 +1,12 @@
 //! How a session comes to be: idempotency keys, crashes, and a Stripe that is slow, broken or away.
 
-#[allow(dead_code, unused_imports, unused_macros, reason = "each file of tests uses a part of it")]
-mod shop;
-
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use shop::{On, SOON, Shop, Wish, insist, on_both, phone};
 use storefront_sandbox::{ApiFault, FaultSettings};
 use storefront_testkit::{Postgres, PostgresOptions, eventually, seed};
+
+use crate::shop::{On, SOON, Shop, Wish, insist, on_both, phone};
 
 on_both! {
     the_same_key_at_once_makes_one_session
@@ -54,7 +52,7 @@ async fn a_key_stands_for_its_request(on: On) -> anyhow::Result<()> {
         (422, json!("Idempotency key reused"))
     );
     // The stored answer, even when the price has changed since, or the session was paid.
-    std::fs::write(shop.path("catalog.json"), shop::CATALOG.replace("1899900", "1999900"))?;
+    std::fs::write(shop.path("catalog.json"), crate::shop::CATALOG.replace("1899900", "1999900"))?;
     eventually(SOON, "the new price", async || {
         shop.post(&phone("u-2"), None).await.is_ok_and(|reply| reply.status == 409)
     })

@@ -1,13 +1,11 @@
 //! Secrets: what ends the start, and how they are rotated under load.
 
-#[allow(dead_code, unused_imports, unused_macros, reason = "each file of tests uses a part of it")]
-mod shop;
-
 use std::fs;
 
 use serde_json::json;
-use shop::{On, Shop, phone};
 use storefront_sandbox::{Sandbox, webhook_signature};
+
+use crate::shop::{On, Shop, phone};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_without_a_right_signature_is_refused_cheaply() -> anyhow::Result<()> {

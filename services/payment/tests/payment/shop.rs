@@ -115,7 +115,7 @@ impl Shop {
     /// A session for a phone, as a shopper gets it.
     pub async fn checkout(&self, user: &str) -> anyhow::Result<String> {
         let reply = self.post(&phone(user), None).await?.expect_status(200)?;
-        Ok(reply.json()?["id"].as_str().unwrap_or_default().to_owned())
+        Ok(text(&reply.json()?["id"]).to_owned())
     }
 
     /// `GET /payment/verify`.
@@ -126,7 +126,7 @@ impl Shop {
     /// The word that verify has for a session.
     pub async fn status(&self, session: &str) -> anyhow::Result<String> {
         let answer = self.verify(session).await?.expect_status(200)?.json()?;
-        Ok(answer["status"].as_str().unwrap_or_default().to_owned())
+        Ok(text(&answer["status"]).to_owned())
     }
 
     /// Waits until the row of a session is in a state.
@@ -235,6 +235,11 @@ pub async fn insist(shop: &Shop, body: &Value, key: &str) -> String {
     .await
 }
 
+/// A text in an answer; empty when there is none.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 /// The body of a request for one phone.
 pub fn phone(user: &str) -> Value {
     json!({"userId": user, "email": format!("{user}@example.com"),
@@ -292,13 +297,13 @@ macro_rules! on_both {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() -> anyhow::Result<()> {
-                super::$name(super::shop::On::Sqlite).await
+                super::$name(crate::shop::On::Sqlite).await
             })+
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() -> anyhow::Result<()> {
-                super::$name(super::shop::On::Postgres).await
+                super::$name(crate::shop::On::Postgres).await
             })+
         }
     };
