@@ -178,7 +178,7 @@ fn place(reader: Reader<'_>, partition: i32, offset: i64) -> Identity {
     Identity { source, id: format!("{partition}/{offset}") }
 }
 
-fn content<E: Incoming>(raw: &Raw<'_>, identity: &Identity) -> Content<E> {
+pub(crate) fn content<E: Incoming>(raw: &Raw<'_>, identity: &Identity) -> Content<E> {
     let reject = |reason, error: String| Content::Reject { reason, error };
     let envelope = match envelope(raw, identity) {
         Ok(envelope) => envelope,

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use storefront_contract::Topic;
+
 use crate::backoff::delay;
 
 /// Options of a consumer. The defaults are for a shop; a test shortens the waits.
 #[derive(Debug, Clone)]
 pub struct ConsumerOptions {
+    /// What to read; empty for all that the catalog says. A topic that is left out is not read at all.
+    pub topics: Vec<Topic>,
     /// Most records in one transaction.
     pub batch_max_records: usize,
     /// Most bytes of keys and values in one transaction; a single larger record makes one of its own.
@@ -43,6 +47,7 @@ pub struct ParkingPolicy {
 impl Default for ConsumerOptions {
     fn default() -> Self {
         Self {
+            topics: Vec::new(),
             batch_max_records: 500,
             batch_max_bytes: 4 << 20,
             handler_limit: Duration::from_secs(10),

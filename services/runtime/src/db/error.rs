@@ -55,6 +55,8 @@ pub enum DatabaseError {
     ForeignMigration { position: usize, found: String, expected: &'static str },
     #[error("the rows to insert do not fit their columns")]
     Shape,
+    #[error("the transaction took too long")]
+    TooSlow,
 }
 
 impl DatabaseError {
@@ -66,7 +68,7 @@ impl DatabaseError {
             }
             Self::CommitUnknown(_) => Kind::CommitUnknown,
             // The file of a Secret can be missing for a moment while it is swapped.
-            Self::UrlFile(_) => Kind::Unavailable,
+            Self::UrlFile(_) | Self::TooSlow => Kind::Unavailable,
             Self::Url { .. }
             | Self::Column { .. }
             | Self::ForeignMigration { .. }

@@ -180,7 +180,7 @@ impl Tx<'_> {
     }
 
     /// What the first failed statement was, if one was.
-    pub(super) fn failure(&self) -> Option<Kind> {
+    pub(crate) fn failure(&self) -> Option<Kind> {
         self.failed
     }
 

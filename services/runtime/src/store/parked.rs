@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    db::{DatabaseError, OnConflict, Row, Sql, Tx},
+    db::{Database, DatabaseError, OnConflict, Row, Sql, Tx},
     store::{
         batch_json,
         headers::{self, Headers},
@@ -160,15 +160,20 @@ pub(crate) async fn claim(
     Ok(head)
 }
 
-/// When the next key is due, if any is parked.
-pub(crate) async fn next_due(tx: &mut Tx<'_>, group: &str) -> Result<Option<i64>, DatabaseError> {
-    tx.query_one(
-        "SELECT MIN(due_at) AS due_at FROM parked_keys WHERE consumer_group = $1",
-        &[group.into()],
-    )
-    .await?
-    .ok_or(DatabaseError::Shape)?
-    .opt_int("due_at")
+/// How many events are parked, and when the next key is due, if any is.
+pub(crate) async fn outlook(
+    database: &Database,
+    group: &str,
+) -> Result<(i64, Option<i64>), DatabaseError> {
+    let rows = database
+        .query(
+            "SELECT (SELECT COUNT(*) FROM parked WHERE consumer_group = $1) AS parked, \
+             (SELECT MIN(due_at) FROM parked_keys WHERE consumer_group = $1) AS due_at",
+            &[group.into()],
+        )
+        .await?;
+    let row = rows.first().ok_or(DatabaseError::Shape)?;
+    Ok((row.int("parked")?, row.opt_int("due_at")?))
 }
 
 /// Removes a head that is done with. The key is due at once for its next event, or gone.
