@@ -90,6 +90,8 @@ pub(crate) fn client(settings: &KafkaSettings) -> Result<ClientConfig, SecretErr
         ("allow.auto.create.topics", "false"),
         ("socket.keepalive.enable", "true"),
         ("socket.nagle.disable", "true"),
+        // KIP-714: a request every few minutes for nobody.
+        ("enable.metrics.push", "false"),
         ("reconnect.backoff.ms", "50"),
         ("reconnect.backoff.max.ms", "2000"),
         ("log.connection.close", "false"),

@@ -1,0 +1,288 @@
+//! What every service may rely on, whichever database it is given: one suite, run on both.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use storefront_runtime::{
+    Database, DatabaseError, Lease, Migration, OnConflict, Sql, Value, db::Kind,
+};
+
+use crate::{on_both, world::Store};
+
+const MIGRATIONS: &[Migration] = &[
+    Migration::same(
+        "things",
+        "CREATE TABLE things (id TEXT PRIMARY KEY, amount BIGINT, image BYTEA, note TEXT);",
+    ),
+    Migration {
+        name: "log",
+        postgres:
+            "CREATE TABLE log (n BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id TEXT NOT NULL);
+                   CREATE TABLE other (id TEXT);",
+        sqlite: "CREATE TABLE log (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL);
+                 CREATE TABLE other (id TEXT);",
+    },
+];
+
+on_both! { Store;
+    values_come_back_as_they_went_in,
+    many_rows_keep_their_order_and_known_ones_are_left_out,
+    lists_are_one_parameter,
+    a_dropped_transaction_leaves_nothing,
+    an_error_ends_the_transaction_even_when_it_is_swallowed,
+    a_transaction_that_lost_is_run_again,
+    writers_of_one_row_all_get_through,
+    migrations_run_once_and_survive_their_predecessor,
+    a_lease_has_one_holder_and_a_fence_that_grows,
+    errors_say_what_can_be_done,
+    a_cancelled_transaction_gives_its_connection_back,
+}
+
+async fn things(store: &Store) -> Database {
+    store.open(MIGRATIONS).await
+}
+
+async fn count(database: &Database, table: &'static str) -> i64 {
+    let sql = match table {
+        "things" => "SELECT COUNT(*) AS n FROM things",
+        _ => "SELECT COUNT(*) AS n FROM log",
+    };
+    database.query(sql, &[]).await.unwrap()[0].int("n").unwrap()
+}
+
+async fn values_come_back_as_they_went_in(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let image = vec![0_u8, 255, 7];
+    database
+        .query(
+            "INSERT INTO things (id, amount, image, note) VALUES ($1, $2, $3, $4)",
+            &["ü'\"".into(), i64::MIN.into(), image.clone().into(), None::<i64>.into()],
+        )
+        .await
+        .unwrap();
+    let row = &database
+        .query("SELECT id, amount, image, note, EXISTS(SELECT 1 FROM log) AS some, 1 AS one FROM things", &[])
+        .await
+        .unwrap()[0];
+    assert_eq!(row.text("id").unwrap(), "ü'\"");
+    assert_eq!(row.int("amount").unwrap(), i64::MIN);
+    assert_eq!(row.bytes("image").unwrap(), image);
+    assert_eq!(row.opt_text("note").unwrap(), None);
+    assert_eq!((row.int("some").unwrap(), row.int("one").unwrap()), (0, 1));
+    assert!(matches!(row.text("note"), Err(DatabaseError::Column { .. })));
+    assert!(matches!(row.int("nothing"), Err(DatabaseError::Column { .. })));
+    Ok(())
+}
+
+async fn many_rows_keep_their_order_and_known_ones_are_left_out(
+    store: Store,
+) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let ids: Vec<String> = (0..150).map(|n| format!("t{}", (n * 37) % 150)).collect();
+    let rows = |ids: &[String]| ids.iter().map(|id| vec![id.into()]).collect::<Vec<Vec<Value>>>();
+    let mut tx = database.begin().await.unwrap();
+    tx.insert("log", &["id"], rows(&ids), OnConflict::Fail).await.unwrap();
+    let logged = tx.query("SELECT id FROM log ORDER BY n", &[]).await.unwrap();
+    let logged: Vec<String> = logged.iter().map(|row| row.text("id").unwrap()).collect();
+    assert_eq!(logged, ids);
+
+    let few = |ids: &[&str]| {
+        ids.iter().map(|id| vec![(*id).into(), Value::Null, 3_i64.into()]).collect::<Vec<_>>()
+    };
+    let columns = &["id", "image", "amount"];
+    assert_eq!(
+        tx.insert("things", columns, few(&["a", "b"]), OnConflict::Ignore).await.unwrap(),
+        2
+    );
+    let new = tx
+        .insert_returning(
+            "things",
+            columns,
+            few(&["b", "c", "c", "d"]),
+            OnConflict::Ignore,
+            &["id"],
+        )
+        .await
+        .unwrap();
+    let new: Vec<_> = new.iter().map(|row| row.text("id").unwrap()).collect();
+    assert_eq!(new, ["c", "d"]);
+    assert_eq!(tx.insert("things", columns, vec![], OnConflict::Fail).await.unwrap(), 0);
+    tx.commit().await.unwrap();
+    assert_eq!(count(&database, "things").await, 4);
+    Ok(())
+}
+
+async fn lists_are_one_parameter(store: Store) -> anyhow::Result<()> {
+    const AMONG: Sql = Sql {
+        postgres: "SELECT id FROM things WHERE id = ANY($1) AND amount = ANY($2) ORDER BY id",
+        sqlite: "SELECT id FROM things WHERE id IN (SELECT value FROM json_each($1)) \
+                 AND amount IN (SELECT value FROM json_each($2)) ORDER BY id",
+    };
+    let database = things(&store).await;
+    for (id, amount) in [("a", 1), ("b\"", 2), ("c", 3)] {
+        let params = [id.into(), i64::from(amount).into()];
+        database.query("INSERT INTO things (id, amount) VALUES ($1, $2)", &params).await.unwrap();
+    }
+    let ids = vec!["a".to_owned(), "b\"".to_owned(), "x".to_owned()];
+    let rows = database.query(AMONG, &[ids.into(), vec![2_i64, 3].into()]).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].text("id").unwrap(), "b\"");
+    assert!(
+        database
+            .query(AMONG, &[Value::Texts(vec![]), vec![1_i64].into()])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    Ok(())
+}
+
+async fn a_dropped_transaction_leaves_nothing(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let mut tx = database.begin().await.unwrap();
+    tx.execute("INSERT INTO log (id) VALUES ($1)", &["x".into()]).await.unwrap();
+    drop(tx);
+    let mut tx = database.begin().await.unwrap();
+    tx.execute("INSERT INTO log (id) VALUES ($1)", &["y".into()]).await.unwrap();
+    tx.rollback().await;
+    assert_eq!(count(&database, "log").await, 0);
+    Ok(())
+}
+
+async fn an_error_ends_the_transaction_even_when_it_is_swallowed(
+    store: Store,
+) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let insert = "INSERT INTO things (id) VALUES ($1)";
+    let mut tx = database.begin().await.unwrap();
+    tx.execute(insert, &["a".into()]).await.unwrap();
+    assert_eq!(tx.execute(insert, &["a".into()]).await.unwrap_err().kind(), Kind::Data);
+    let next = tx.execute(insert, &["b".into()]).await.unwrap_err();
+    assert!(matches!(next, DatabaseError::Aborted { kind: Kind::Data }));
+    assert!(matches!(tx.commit().await, Err(DatabaseError::Aborted { .. })));
+    assert_eq!(count(&database, "things").await, 0);
+    Ok(())
+}
+
+async fn a_transaction_that_lost_is_run_again(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let runs = AtomicU32::new(0);
+    let runs = &runs;
+    // Neither database can be made to lose at will, but a serialization failure can be raised.
+    const LOSE: Sql = Sql {
+        postgres: "DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END $$",
+        sqlite: "SELECT 1",
+    };
+    let losing = database.dialect() == storefront_runtime::Dialect::Postgres;
+    let result = database
+        .transact(|tx| {
+            Box::pin(async move {
+                tx.execute("INSERT INTO log (id) VALUES ('x')", &[]).await?;
+                if runs.fetch_add(1, Ordering::Relaxed) < 4 && losing {
+                    tx.execute(LOSE, &[]).await?;
+                }
+                Ok::<_, DatabaseError>(())
+            })
+        })
+        .await;
+    assert!(result.is_ok());
+    assert_eq!(runs.load(Ordering::Relaxed), if losing { 5 } else { 1 });
+    assert_eq!(count(&database, "log").await, 1);
+    Ok(())
+}
+
+async fn writers_of_one_row_all_get_through(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    database.query("INSERT INTO things (id, amount) VALUES ('a', 0)", &[]).await.unwrap();
+    let writers = (0..64).map(|_| {
+        let database = database.clone();
+        tokio::spawn(async move {
+            database
+                .transact(|tx| {
+                    Box::pin(async move {
+                        let rows = tx
+                            .query("UPDATE things SET amount = amount + 1 WHERE id = 'a' RETURNING amount", &[])
+                            .await?;
+                        rows[0].int("amount")
+                    })
+                })
+                .await
+        })
+    });
+    let mut amounts = Vec::new();
+    for writer in writers.collect::<Vec<_>>() {
+        amounts.push(writer.await.unwrap().unwrap());
+    }
+    amounts.sort_unstable();
+    assert_eq!(amounts, (1..=64).collect::<Vec<_>>());
+    Ok(())
+}
+
+async fn migrations_run_once_and_survive_their_predecessor(store: Store) -> anyhow::Result<()> {
+    let (one, two) = tokio::join!(things(&store), things(&store));
+    one.query("INSERT INTO log (id) VALUES ('x')", &[]).await.unwrap();
+    assert_eq!(count(&two, "log").await, 1);
+    // The program before the last migration comes back after a rollback.
+    let before = store.open(&MIGRATIONS[..1]).await;
+    assert_eq!(count(&before, "log").await, 1);
+    // Another program's database is refused, and named.
+    const FOREIGN: &[Migration] = &[Migration::same("other", "CREATE TABLE x (id TEXT)")];
+    let error = store.try_open(FOREIGN).await.err().unwrap();
+    assert!(matches!(error, DatabaseError::ForeignMigration { position: 0, .. }), "{error}");
+    Ok(())
+}
+
+async fn a_lease_has_one_holder_and_a_fence_that_grows(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let (long, short) = (Duration::from_secs(60), Duration::ZERO);
+    let (ours, theirs) = (Lease::new("work", long), Lease::new("work", long));
+    assert_eq!(ours.acquire(&database).await.unwrap(), Some(1));
+    assert_eq!(theirs.acquire(&database).await.unwrap(), None);
+    assert_eq!(ours.acquire(&database).await.unwrap(), Some(1), "renewed");
+    theirs.release(&database).await.unwrap();
+    assert_eq!(theirs.acquire(&database).await.unwrap(), None, "only the holder can release");
+    ours.release(&database).await.unwrap();
+    assert_eq!(theirs.acquire(&database).await.unwrap(), Some(2));
+    let asleep = Lease::new("other", short);
+    assert_eq!(asleep.acquire(&database).await.unwrap(), Some(1));
+    assert_eq!(Lease::new("other", long).acquire(&database).await.unwrap(), Some(2), "ended");
+    assert_eq!(asleep.acquire(&database).await.unwrap(), None, "awake again, and fenced");
+    Ok(())
+}
+
+async fn errors_say_what_can_be_done(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let kind = async |sql: &'static str| database.query(sql, &[]).await.unwrap_err().kind();
+    assert_eq!(kind("SELECT nothing FROM nowhere").await, Kind::Broken);
+    database.query("INSERT INTO things (id) VALUES ('a')", &[]).await.unwrap();
+    assert_eq!(kind("INSERT INTO things (id) VALUES ('a')").await, Kind::Data);
+    assert_eq!(kind("INSERT INTO log (id) VALUES (NULL)").await, Kind::Data);
+    Ok(())
+}
+
+/// A client that goes away in the middle of a request drops the future wherever it stands.
+async fn a_cancelled_transaction_gives_its_connection_back(store: Store) -> anyhow::Result<()> {
+    let database = Arc::new(things(&store).await);
+    for step in 0..40 {
+        let work = async {
+            let mut tx = database.begin().await.unwrap();
+            for _ in 0..5 {
+                tx.execute("INSERT INTO log (id) VALUES ('x')", &[]).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let limit = Duration::from_micros(step * 100);
+        assert!(tokio::time::timeout(limit, work).await.is_err());
+    }
+    assert_eq!(count(&database, "log").await, 0);
+    let mut tx = database.begin().await.unwrap();
+    tx.execute("INSERT INTO log (id) VALUES ('x')", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(count(&database, "log").await, 1);
+    Ok(())
+}
