@@ -53,3 +53,39 @@ async fn round(ledger: &Arc<Ledger>) -> Result<Duration, StoreError> {
     let seconds = next.map_or(i64::MAX, |next| next.saturating_sub(clock::now_s()).max(0));
     Ok(NAP_MAX.min(Duration::from_secs(u64::try_from(seconds).unwrap_or_default())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        session::{State, tests::open_session},
+        store::{EventQuery, Store, Window},
+    };
+
+    #[tokio::test]
+    async fn open_sessions_run_out_and_others_do_not() {
+        let store = Store::open(None).await.unwrap();
+        let ledger = Arc::new(Ledger::new(store, "http://shop.example", None));
+        let now = clock::now_s();
+        for (id, expires_at, state) in [
+            ("cs_late", now - 5, State::Open),
+            ("cs_paid", now - 5, State::Paid),
+            ("cs_fresh", now + 100, State::Open),
+        ] {
+            let session = crate::Session { id: id.into(), expires_at, state, ..open_session() };
+            ledger.create(&session, None).await.unwrap();
+        }
+        let nap = round(&ledger).await.unwrap();
+        assert!((95..=100).contains(&nap.as_secs()), "until the next one: {nap:?}");
+        let mut states = Vec::new();
+        for id in ["cs_late", "cs_paid", "cs_fresh"] {
+            states.push(ledger.store.session(id).await.unwrap().unwrap().state);
+        }
+        assert_eq!(states, [State::Expired, State::Paid, State::Open]);
+        let window = Window { limit: 10, ..Window::default() };
+        let query = EventQuery { window, ..EventQuery::default() };
+        let (events, _) = ledger.store.events(&query).await.unwrap();
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].event_type, "checkout.session.expired");
+    }
+}

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
-use super::{Statement, Store, StoreError, Window};
+use super::{Statement, Store, StoreError, Window, window::push_any_of};
 
 /// An event to be stored.
 #[derive(Debug, Clone)]
@@ -174,18 +174,16 @@ impl Store {
     pub async fn events(&self, query: &EventQuery) -> Result<(Vec<EventRow>, bool), StoreError> {
         let mut sql = QueryBuilder::<Sqlite>::new(COLUMNS);
         sql.push(" WHERE TRUE");
-        if let Some(types) = &query.types {
-            sql.push(" AND type IN (");
-            let mut list = sql.separated(", ");
-            for one in types {
-                list.push_bind(*one);
+        match (&query.types, query.delivered) {
+            (Some(types), None) => query.window.push_kinds(&mut sql, "events", "type", types),
+            (types, delivered) => {
+                push_any_of(&mut sql, "type", types.as_deref());
+                if let Some(delivered) = delivered {
+                    sql.push(" AND (delivery = 'delivered') = ").push_bind(delivered);
+                }
+                query.window.push(&mut sql, "events");
             }
-            sql.push(")");
         }
-        if let Some(delivered) = query.delivered {
-            sql.push(" AND (delivery = 'delivered') = ").push_bind(delivered);
-        }
-        query.window.push(&mut sql, "events");
         let rows = sql.build().fetch_all(&self.read).await.map_err(StoreError::Read)?;
         let events = rows.iter().map(event).collect::<Result<Vec<_>, _>>()?;
         Ok(query.window.page(events))
@@ -194,8 +192,8 @@ impl Store {
     /// Events whose delivery is due, the longest due first.
     pub async fn due_events(&self, now_ms: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
         let query = sqlx::query_scalar(
-            "SELECT seq FROM events WHERE delivery = 'pending' AND due_ms <= $1
-             ORDER BY due_ms LIMIT $2",
+            "SELECT seq FROM events INDEXED BY events_due
+             WHERE delivery = 'pending' AND due_ms <= $1 ORDER BY due_ms LIMIT $2",
         );
         let query = query.bind(now_ms).bind(limit);
         query.fetch_all(&self.read).await.map_err(StoreError::Read)
@@ -204,7 +202,8 @@ impl Store {
     /// When the next delivery after `now_ms` is due.
     pub async fn next_due_ms(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         let query = sqlx::query_scalar(
-            "SELECT min(due_ms) FROM events WHERE delivery = 'pending' AND due_ms > $1",
+            "SELECT min(due_ms) FROM events INDEXED BY events_due
+             WHERE delivery = 'pending' AND due_ms > $1",
         );
         query.bind(now_ms).fetch_one(&self.read).await.map_err(StoreError::Read)
     }

@@ -65,11 +65,11 @@ impl Store {
         read().map(Some).map_err(StoreError::Read)
     }
 
-    /// Forgets keys older than `before_ms`, at most `limit` at once.
+    /// Forgets keys older than `before_ms` among the `limit` oldest.
     pub async fn forget_keys(&self, before_ms: i64, limit: i64) -> Result<(), StoreError> {
         self.commit(vec![Statement::new(
-            "DELETE FROM idempotency_keys WHERE key IN
-             (SELECT key FROM idempotency_keys WHERE created_ms < $1 LIMIT $2)",
+            "DELETE FROM idempotency_keys WHERE created_ms < $1
+             AND seq IN (SELECT seq FROM idempotency_keys ORDER BY seq LIMIT $2)",
             [before_ms.into(), limit.into()],
         )])
         .await

@@ -6,6 +6,8 @@ mod keys;
 mod mails;
 mod schema;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod window;
 mod writer;
 

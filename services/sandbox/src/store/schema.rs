@@ -35,16 +35,17 @@ pub const STATEMENTS: &[&str] = &[
     "CREATE INDEX IF NOT EXISTS events_by_type ON events (type, seq)",
     "CREATE INDEX IF NOT EXISTS events_due ON events (due_ms) WHERE delivery = 'pending'",
     "CREATE INDEX IF NOT EXISTS events_by_delivery ON events (delivery, attempts)",
+    // In the order of arrival, with only the short keys in random order: the answers are long.
     "CREATE TABLE IF NOT EXISTS idempotency_keys (
-        key TEXT PRIMARY KEY,
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE,
         created_ms INTEGER NOT NULL,
         endpoint TEXT NOT NULL,
         fingerprint TEXT NOT NULL,
         request_id TEXT NOT NULL,
         status INTEGER NOT NULL,
         body TEXT NOT NULL
-    ) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS keys_by_time ON idempotency_keys (created_ms)",
+    )",
     // `raw` stands last: a list reads a row's first page only.
     "CREATE TABLE IF NOT EXISTS mails (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,

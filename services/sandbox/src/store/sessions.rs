@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
-use super::{Statement, Store, StoreError, Window};
+use super::{Statement, Store, StoreError, Window, window::push_any_of};
 use crate::session::{Session, State};
 
 /// Which sessions, newest first.
@@ -77,18 +77,18 @@ impl Store {
     /// A page, newest first, and whether there is more beyond it.
     pub async fn sessions(&self, query: &SessionQuery) -> Result<(Vec<Session>, bool), StoreError> {
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT body FROM sessions WHERE TRUE");
-        if let Some(states) = &query.states {
-            sql.push(" AND state IN (");
-            let mut list = sql.separated(", ");
-            for state in states {
-                list.push_bind(state.name());
-            }
-            sql.push(")");
-        }
         if let Some(intent) = &query.payment_intent {
             sql.push(" AND payment_intent = ").push_bind(intent.clone());
         }
-        query.window.push(&mut sql, "sessions");
+        let states: Option<Vec<&'static str>> =
+            query.states.as_ref().map(|states| states.iter().map(|state| state.name()).collect());
+        match (&states, &query.payment_intent) {
+            (Some(states), None) => query.window.push_kinds(&mut sql, "sessions", "state", states),
+            (states, _) => {
+                push_any_of(&mut sql, "state", states.as_deref());
+                query.window.push(&mut sql, "sessions");
+            }
+        }
         let rows = sql.build().fetch_all(&self.read).await.map_err(StoreError::Read)?;
         let sessions = rows.iter().map(session).collect::<Result<Vec<_>, _>>()?;
         Ok(query.window.page(sessions))
@@ -97,7 +97,7 @@ impl Store {
     /// Open sessions whose time has come, oldest first.
     pub async fn overdue_sessions(&self, now: i64, limit: i64) -> Result<Vec<String>, StoreError> {
         let query = sqlx::query_scalar(
-            "SELECT id FROM sessions WHERE state = 'open' AND expires_at <= $1
+            "SELECT id FROM sessions INDEXED BY sessions_to_expire WHERE state = 'open' AND expires_at <= $1
              ORDER BY expires_at LIMIT $2",
         );
         let query = query.bind(now).bind(limit);
@@ -106,7 +106,10 @@ impl Store {
 
     /// When the next open session's time comes.
     pub async fn next_expiry(&self) -> Result<Option<i64>, StoreError> {
-        let query = sqlx::query_scalar("SELECT min(expires_at) FROM sessions WHERE state = 'open'");
+        let query = sqlx::query_scalar(
+            "SELECT min(expires_at) FROM sessions INDEXED BY sessions_to_expire
+             WHERE state = 'open'",
+        );
         query.fetch_one(&self.read).await.map_err(StoreError::Read)
     }
 

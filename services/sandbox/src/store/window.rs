@@ -23,6 +23,37 @@ pub struct Window {
 impl Window {
     /// Adds conditions, order and limit. One row more than the limit is read, to know of the rest.
     pub fn push(&self, sql: &mut QueryBuilder<Sqlite>, table: &'static str) {
+        self.push_conditions(sql, table);
+        self.push_order(sql);
+    }
+
+    /// As [`Window::push`], for rows of several kinds: a page of each is read by the index on
+    /// `column` and `seq`, then the page of all of them. One search for all kinds would sort every
+    /// row there is. No other condition may stand beside it.
+    pub fn push_kinds(
+        &self,
+        sql: &mut QueryBuilder<Sqlite>,
+        table: &'static str,
+        column: &'static str,
+        kinds: &[&'static str],
+    ) {
+        sql.push(" AND seq IN (SELECT NULL");
+        for kind in kinds {
+            sql.push(format_args!(" UNION ALL SELECT seq FROM (SELECT seq FROM {table} "));
+            sql.push(format_args!("WHERE {column} = ")).push_bind(*kind);
+            self.push(sql, table);
+            sql.push(")");
+        }
+        sql.push(")");
+        self.push_order(sql);
+    }
+
+    fn push_order(&self, sql: &mut QueryBuilder<Sqlite>) {
+        sql.push(if self.before.is_some() { " ORDER BY seq" } else { " ORDER BY seq DESC" });
+        sql.push(" LIMIT ").push_bind(self.limit.saturating_add(1));
+    }
+
+    fn push_conditions(&self, sql: &mut QueryBuilder<Sqlite>, table: &'static str) {
         // A condition on `created` alone would read all that is newer, or older, than the page. The
         // plus keeps SQLite from the index on `created`, whose rows it would have to sort.
         if let Some(since) = self.since {
@@ -43,8 +74,6 @@ impl Window {
         if let Some(before) = self.before {
             sql.push(" AND seq > ").push_bind(before);
         }
-        sql.push(if self.before.is_some() { " ORDER BY seq" } else { " ORDER BY seq DESC" });
-        sql.push(" LIMIT ").push_bind(self.limit.saturating_add(1));
     }
 
     /// Cuts the one row more, turns a page that was read upwards round, and says if there is more.
@@ -57,4 +86,19 @@ impl Window {
         }
         (rows, has_more)
     }
+}
+
+/// A condition on a column that another condition has narrowed already.
+pub fn push_any_of(
+    sql: &mut QueryBuilder<Sqlite>,
+    column: &'static str,
+    kinds: Option<&[&'static str]>,
+) {
+    let Some(kinds) = kinds else { return };
+    sql.push(format_args!(" AND +{column} IN ("));
+    let mut list = sql.separated(", ");
+    for kind in kinds {
+        list.push_bind(*kind);
+    }
+    sql.push(")");
 }
