@@ -14,7 +14,7 @@ mod writer;
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    SqlitePool,
+    ConnectOptions, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::mpsc;
@@ -119,15 +119,19 @@ async fn in_file(directory: &Path) -> Result<(SqlitePool, SqlitePool), StoreErro
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5));
+        .busy_timeout(Duration::from_secs(5))
+        .disable_statement_logging();
     let opening = |source| StoreError::Open { path: file.display().to_string(), source };
+    // A file does not hang up, so its connections need no test before each use.
     let write = SqlitePoolOptions::new()
         .max_connections(1)
+        .test_before_acquire(false)
         .connect_with(options.clone())
         .await
         .map_err(opening)?;
     let read = SqlitePoolOptions::new()
         .max_connections(READERS)
+        .test_before_acquire(false)
         .connect_with(options.pragma("query_only", "on"))
         .await
         .map_err(opening)?;
@@ -140,7 +144,8 @@ async fn in_memory() -> Result<(SqlitePool, SqlitePool), StoreError> {
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(SqliteConnectOptions::new().in_memory(true))
+        .test_before_acquire(false)
+        .connect_with(SqliteConnectOptions::new().in_memory(true).disable_statement_logging())
         .await
         .map_err(|source| StoreError::Open { path: "memory".into(), source })?;
     Ok((pool.clone(), pool))

@@ -82,7 +82,7 @@ async fn start_due(
     }
     let now_ms = clock::now_ms();
     // Those under way are still due, and may stand first.
-    let limit = i64::try_from(IN_FLIGHT_MAX).unwrap_or(i64::MAX);
+    let limit = i64::try_from(IN_FLIGHT_MAX + under_way.len()).unwrap_or(i64::MAX);
     for seq in ledger.store.due_events(now_ms, limit).await? {
         if under_way.len() < IN_FLIGHT_MAX && under_way.insert(seq) {
             let (ledger, endpoint) = (Arc::clone(ledger), Arc::clone(endpoint));
