@@ -39,7 +39,10 @@ mod tests {
         assert_ne!(id, event_id(&blue, "u", "cs_1"));
         assert_ne!(id, event_id(&blue, "t", "cs_2"));
         // Written down: a change here would make every retried event a new one.
-        assert_eq!(order_id(&blue, "cs_test_1").to_string(), "5ab5989b-728e-548e-b0f9-2ecbda30970d");
+        assert_eq!(
+            order_id(&blue, "cs_test_1").to_string(),
+            "5ab5989b-728e-548e-b0f9-2ecbda30970d"
+        );
         assert_eq!(id.get_version_num(), 5);
     }
 }

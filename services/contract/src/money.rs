@@ -166,7 +166,7 @@ fn grouped(whole: u64, currency: Currency) -> String {
     let mut text = String::with_capacity(digits.len() * 2);
     for (index, digit) in digits.chars().enumerate() {
         let left = digits.len() - index;
-        if index > 0 && left >= 3 && (left - 3) % higher == 0 {
+        if index > 0 && left >= 3 && (left - 3_usize).is_multiple_of(higher) {
             text.push(',');
         }
         text.push(digit);

@@ -1,4 +1,5 @@
 //! What the plan writes is what the service reads; what is wrong is named.
+#![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
 use std::{collections::BTreeMap, path::PathBuf};
 

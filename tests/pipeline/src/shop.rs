@@ -70,7 +70,7 @@ impl Site {
             .header("content-type", "application/json")
             .header("idempotency-key", key)
             .body(body.to_string().into_bytes().into())?;
-        let answer = ok(self.http.send(request).await?)?;
+        let answer = ok(&self.http.send(request).await?)?;
         Ok(answer["id"].as_str().context("no id")?.to_owned())
     }
 
@@ -82,13 +82,13 @@ impl Site {
     /// What the success page is told.
     pub async fn verify(&self, session: &str) -> Result<Value> {
         let path = format!("/payment/verify?session_id={session}");
-        ok(self.http.get(self.gateway(&path)).await?)
+        ok(&self.http.get(self.gateway(&path)).await?)
     }
 
     /// Every session that was paid, by the sandbox's own ledger: (session, amount in minor units).
     pub async fn paid(&self) -> Result<Vec<(String, i64)>> {
         let url = self.sandbox("/control/sessions?state=paid&limit=10000");
-        let body = ok(self.http.get(url).await?)?;
+        let body = ok(&self.http.get(url).await?)?;
         let sessions = body["sessions"].as_array().context("no sessions")?;
         let pair = |entry: &Value| {
             let id = entry["id"].as_str().context("no id")?.to_owned();
@@ -100,14 +100,14 @@ impl Site {
     /// Every mail of the inbox: its `Message-ID`.
     pub async fn mails(&self) -> Result<Vec<String>> {
         let url = format!("{}/api/v1/messages?limit=10000", self.ready.inbox);
-        let body = ok(self.http.get(url).await?)?;
+        let body = ok(&self.http.get(url).await?)?;
         let mails = body["messages"].as_array().context("no messages")?;
         Ok(mails.iter().filter_map(|mail| mail["MessageID"].as_str().map(Into::into)).collect())
     }
 }
 
 /// The JSON of a 2xx answer; anything else is an error that shows it.
-pub fn ok(reply: Reply) -> Result<Value> {
+pub fn ok(reply: &Reply) -> Result<Value> {
     anyhow::ensure!(
         (200..300).contains(&reply.status),
         "answered {}: {}",

@@ -28,7 +28,7 @@ async fn without_order_ten_payments_are_a_lag_of_ten_and_with_it_ten_orders() ->
     let mut shop = Shop::start(&["--without", "order"]).await?;
     for n in 0..PAYMENTS {
         let session = shop.checkout(&format!("user-{n}"), &format!("cart-{n}")).await?;
-        ok(shop.act(&session, "pay").await?)?;
+        ok(&shop.act(&session, "pay").await?)?;
     }
     eventually(LIMIT, "the group lags by ten", async || {
         matches!(lag(&shop, "order-service").await, Ok(Some(10)))

@@ -31,7 +31,7 @@ async fn shop_with_payments() -> Result<Shop> {
     let shop = Shop::start(&[]).await?;
     for n in 0..PAYMENTS {
         let session = shop.checkout("ada", &format!("cart-{n}")).await?;
-        ok(shop.act(&session, "pay").await?)?;
+        ok(&shop.act(&session, "pay").await?)?;
         shop.verify(&session).await?;
     }
     eventually(LIMIT, "the mails have come", async || {

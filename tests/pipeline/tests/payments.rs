@@ -20,7 +20,7 @@ async fn each_payment_is_one_order_one_mail_and_one_event_a_topic() -> Result<()
     let mut random = fastrand::Rng::with_seed(seed());
     // Each event is sent twice, after a delay drawn for each delivery.
     let faults = json!({"seed": random.u32(..), "webhooks": "duplicate", "webhook_jitter_ms": 300});
-    ok(shop.http.put_json(shop.sandbox("/control/faults"), &faults).await?)?;
+    ok(&shop.http.put_json(shop.sandbox("/control/faults"), &faults).await?)?;
 
     let sessions: Vec<String> = stream::iter(0..PAYMENTS)
         .map(|n| {
@@ -40,7 +40,7 @@ async fn each_payment_is_one_order_one_mail_and_one_event_a_topic() -> Result<()
         .map(|(n, pay)| {
             let (shop, session) = (&shop, &sessions[n]);
             async move {
-                if pay { ok(shop.act(session, "pay").await?) } else { shop.verify(session).await }
+                if pay { ok(&shop.act(session, "pay").await?) } else { shop.verify(session).await }
             }
         })
         .buffer_unordered(AT_ONCE)
@@ -92,7 +92,7 @@ async fn settled(shop: &Shop, sessions: &[String]) -> Result<()> {
         let verified = shop.verify(session).await?;
         ensure!(verified["status"] == "paid", "{verified}");
         let path = format!("/orders/{}", verified["orderId"].as_str().unwrap_or_default());
-        let order = ok(shop.http.get(shop.gateway(&path)).await?)?;
+        let order = ok(&shop.http.get(shop.gateway(&path)).await?)?;
         ensure!(order["sessionId"] == session.as_str(), "{order}");
     }
     Ok(())

@@ -39,6 +39,7 @@ pub trait Settings: Sized {
 /// Variables under construction; keeps `write` functions to one line a field.
 pub(crate) type Variables = BTreeMap<String, String>;
 
+#[expect(clippy::needless_pass_by_value, reason = "many callers hand over a text just made")]
 pub(crate) fn put(variables: &mut Variables, name: &str, value: impl ToString) {
     variables.insert(name.to_owned(), value.to_string());
 }

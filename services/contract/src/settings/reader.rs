@@ -63,17 +63,14 @@ impl<'a> Reader<'a> {
         T: FromStr,
         T::Err: fmt::Display,
     {
-        match self.raw(name) {
-            Some(text) => self.parse(name, &text),
-            None => {
-                self.problem(name, "is missing");
-                None
-            }
-        }
+        let Some(text) = self.raw(name) else {
+            self.problem(name, "is missing");
+            return None;
+        };
+        self.parse(name, &text)
     }
 
     /// A variable that may be absent. The outer `None` means that it is wrong.
-    #[expect(clippy::option_option, reason = "wrong, absent and present are three cases")]
     pub fn optional<T>(&mut self, name: &str) -> Option<Option<T>>
     where
         T: FromStr,
