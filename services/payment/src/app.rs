@@ -36,30 +36,61 @@ pub struct App {
     tasks: TaskTracker,
 }
 
-/// What is wrong with what the settings point to.
+/// The files that the settings point to, read for the first time: a wrong one ends the start, before a
+/// database that is still starting is waited for.
+pub struct Files {
+    catalog: CatalogFile,
+    stripe: Stripe,
+    secrets: WebhookSecrets,
+    metrics: Metrics,
+}
+
+/// What is wrong with a file that the settings point to.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error(transparent)]
+pub enum FileError {
+    #[error("CATALOG_FILE is wrong")]
     Catalog(#[from] CatalogFileError),
-    #[error(transparent)]
+    #[error("a secret is wrong")]
     Key(#[from] KeyError),
 }
 
+impl FileError {
+    /// A fixed word for logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Catalog(error) => error.reason(),
+            Self::Key(error) => error.reason(),
+        }
+    }
+}
+
+impl Files {
+    pub fn open(service: &Service, settings: &PaymentSettings) -> Result<Self, FileError> {
+        let metrics = Metrics::register(&service.metrics);
+        Ok(Self {
+            catalog: CatalogFile::open(&settings.catalog_file, settings.currency)?,
+            stripe: Stripe::new(&settings.stripe, metrics.clone())?,
+            secrets: WebhookSecrets::open(&settings.stripe.webhook_secret_files)?,
+            metrics,
+        })
+    }
+}
+
 impl App {
-    /// Reads catalog and secrets for the first time: a wrong one ends the start.
-    pub fn open(
+    pub fn new(
+        files: Files,
         service: &Service,
         settings: &PaymentSettings,
         database: &Database,
         outbox: Outbox,
-    ) -> Result<Arc<Self>, OpenError> {
-        let metrics = Metrics::register(&service.metrics);
-        Ok(Arc::new(Self {
+    ) -> Arc<Self> {
+        let Files { catalog, stripe, secrets, metrics } = files;
+        Arc::new(Self {
             shop: service.shop.clone(),
             public_url: settings.public_url.as_str().trim_end_matches('/').to_owned(),
-            catalog: CatalogFile::open(&settings.catalog_file, settings.currency)?,
-            stripe: Stripe::new(&settings.stripe, metrics.clone())?,
-            secrets: WebhookSecrets::open(&settings.stripe.webhook_secret_files)?,
+            catalog,
+            stripe,
+            secrets,
             tolerance_s: settings.stripe.webhook_tolerance_s,
             payments: Payments::new(database.clone()),
             events: StripeEvents::new(database.clone()),
@@ -69,7 +100,7 @@ impl App {
             sweep_interval: Duration::from_millis(settings.sweep_interval_ms),
             metrics,
             tasks: TaskTracker::new(),
-        }))
+        })
     }
 
     /// The shortest pause between two looks at one session, in milliseconds.

@@ -33,7 +33,12 @@ use anyhow::Context as _;
 use storefront_contract::{ServiceId, settings::PaymentSettings};
 use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown};
 
-use crate::{app::App, store::MIGRATIONS, sweeper::Sweeper};
+pub use crate::app::FileError;
+use crate::{
+    app::{App, Files},
+    store::MIGRATIONS,
+    sweeper::Sweeper,
+};
 
 /// How long work that nobody waits for may take at the end: a question to Stripe that is under way.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -51,11 +56,12 @@ pub async fn run_on(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let service = Service::new(ServiceId::Payment, &settings.common, shutdown);
+    let files = Files::open(&service, &settings)?;
     let database = Database::open(&settings.database, ServiceId::Payment, MIGRATIONS)
         .await
         .context("payment's database cannot be opened")?;
     let outbox = Outbox::new(&service, &settings.kafka, &database);
-    let app = App::open(&service, &settings, &database, outbox.clone())?;
+    let app = App::new(files, &service, &settings, &database, outbox.clone());
     let sweeper = Sweeper::new(app.clone());
     // Boxed, as each is large and there is one of each.
     let served = Box::pin(async {

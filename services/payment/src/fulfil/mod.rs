@@ -26,6 +26,8 @@ const ASK_LIMIT: Duration = Duration::from_secs(9);
 const CLAIM_MS: i64 = 12_000;
 /// While another instance asks, its news is looked for this often.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a browser waits for another instance's news before it is told what the row says.
+const BROWSER_LIMIT: Duration = Duration::from_secs(3);
 /// How often a row may slip away under a settled question. Each time it has moved up, and there are
 /// four ranks.
 const SLIPS_MAX: u32 = 5;
@@ -140,6 +142,7 @@ impl App {
         asker: Asker,
         deadline: Instant,
     ) -> Result<Found, FulfilError> {
+        let patient_until = Instant::now() + BROWSER_LIMIT;
         let mut slips = 0;
         loop {
             match self.payments.claim(id, CLAIM_MS).await? {
@@ -158,14 +161,17 @@ impl App {
                         return Ok(Found::Foreign);
                     }
                 }
-                // A browser can do with what is known; an event must not be lost.
-                Claim::Busy(payment) if asker == Asker::Verify => {
-                    return Ok(Found::Ours(Arc::new(payment)));
+                Claim::Busy(payment) => {
+                    let now = Instant::now();
+                    // A browser can do with what is known; an event must not be lost.
+                    if asker == Asker::Verify && now >= patient_until {
+                        return Ok(Found::Ours(Arc::new(payment)));
+                    }
+                    if now + POLL >= deadline {
+                        return Err(FulfilError::Busy);
+                    }
+                    tokio::time::sleep(POLL).await;
                 }
-                Claim::Busy(_) if Instant::now() + POLL >= deadline => {
-                    return Err(FulfilError::Busy);
-                }
-                Claim::Busy(_) => tokio::time::sleep(POLL).await,
             }
         }
     }

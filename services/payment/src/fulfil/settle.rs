@@ -67,12 +67,15 @@ impl App {
     ) -> Result<Option<Payment>, FulfilError> {
         let before = payment.state;
         let event = self.event(&payment, &settled);
-        let stored = {
+        // Mostly there is no news, and one statement is enough.
+        let stored = if event.is_empty() {
+            self.payments.settle(&payment, &settled).await?
+        } else {
             let (payment, settled, event) = (&payment, &settled, &event);
             let work = self.payments.database().transact(|tx| {
                 Box::pin(async move {
                     let moved = store::settle(tx, payment, settled).await?;
-                    if moved && !event.is_empty() {
+                    if moved {
                         self.outbox.insert(tx, event).await?;
                     }
                     Ok::<_, FulfilError>(moved)
@@ -120,15 +123,13 @@ impl App {
     pub(crate) fn announce(&self, payment: &Payment) {
         self.metrics.entered(payment.state.name());
         let (id, state) = (payment.id.as_str(), payment.state.name());
-        if payment.state == State::Held {
-            let reason = payment.reason.as_deref();
-            tracing::error!(
-                payment.id = id,
-                reason,
-                "ALERT: a payment is held for a person to look"
-            );
-        } else {
-            tracing::info!(payment.id = id, state, "payment moved");
+        match payment.state {
+            State::Held => {
+                let reason = payment.reason.as_deref();
+                tracing::error!(payment.id = id, reason, "ALERT: a payment is held, look at it");
+            }
+            State::Paid | State::Failed => tracing::info!(payment.id = id, state, "payment moved"),
+            _ => tracing::debug!(payment.id = id, state, "payment moved"),
         }
     }
 

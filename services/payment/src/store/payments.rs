@@ -116,7 +116,8 @@ const CLAIM: Sql = with_now!(
 );
 const RELEASE: &str = "UPDATE payments SET claimed_until = 0 WHERE id = $1 RETURNING id";
 const SETTLE: &str = "UPDATE payments SET state = $3, email = COALESCE(email, $4), paid_at = $5, \
-    next_check_at = $6, reason = COALESCE($7, reason), claimed_until = 0 WHERE id = $1 AND state = $2";
+    next_check_at = $6, reason = COALESCE($7, reason), claimed_until = 0 \
+    WHERE id = $1 AND state = $2 RETURNING id";
 const DUE: Sql = with_now!(
     "UPDATE payments SET next_check_at = $2 + ",
     " WHERE id IN (SELECT id FROM payments WHERE next_check_at <= ",
@@ -243,6 +244,15 @@ impl Payments {
         self.touched(RELEASE.into(), &[id.into()]).await.map(drop)
     }
 
+    /// [`settle`] as a statement of its own, when nothing else has to be true with it.
+    pub async fn settle(
+        &self,
+        payment: &Payment,
+        settled: &Settled<'_>,
+    ) -> Result<bool, StoreError> {
+        self.touched(SETTLE.into(), &settle_params(payment, settled)).await
+    }
+
     /// Rows whose time to be looked at has come, at most `limit`; nobody else gets them meanwhile.
     pub async fn due(&self, limit: i64, lease_ms: i64) -> Result<Vec<Payment>, StoreError> {
         let rows = query(&self.0, DUE, &[limit.into(), lease_ms.into()]).await?;
@@ -276,7 +286,11 @@ pub async fn settle(
     payment: &Payment,
     settled: &Settled<'_>,
 ) -> Result<bool, DatabaseError> {
-    let params = [
+    Ok(!tx.query(SETTLE, &settle_params(payment, settled)).await?.is_empty())
+}
+
+fn settle_params(payment: &Payment, settled: &Settled<'_>) -> [Value; 7] {
+    [
         payment.id.as_str().into(),
         payment.state.name().into(),
         settled.state.name().into(),
@@ -284,6 +298,5 @@ pub async fn settle(
         settled.paid_at_ms.into(),
         settled.next_check_at_ms.into(),
         settled.reason.into(),
-    ];
-    Ok(tx.execute(SETTLE, &params).await? == 1)
+    ]
 }

@@ -33,28 +33,36 @@ impl Sweeper {
         Self { app, lease, pace: Pace::new(CALLS_PER_SECOND, CALLS_PER_SECOND) }
     }
 
-    /// Sweeps until shutdown. A failure is logged and what it left is done the next time.
+    /// Sweeps until shutdown. A failure is logged, and what it left is done the next time.
     pub async fn run(&self, shutdown: &Shutdown) {
-        let sweep = async {
-            let tick = self.app.sweep_interval.min(TICK_MAX);
-            let (mut followed, mut pruned) = (None, None);
-            loop {
-                if is_due(&mut pruned, PRUNE_INTERVAL) {
-                    self.prune().await;
-                }
-                if is_due(&mut followed, self.app.sweep_interval) {
-                    self.follow_events().await;
-                }
-                self.sweep_rows().await;
-                // Not all instances at once, and not in step for ever.
-                tokio::time::sleep(tick.mul_f64(0.75 + 0.25 * fastrand::f64())).await;
-            }
-        };
+        // Side by side: a long list of events must not keep a creation from being finished.
+        let sweep =
+            async { tokio::join!(self.sweep_rows_for_ever(), self.follow_events_for_ever()) };
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = sweep => {}
+            _ = sweep => {}
         }
         self.lease.release(self.app.payments.database()).await.ok();
+    }
+
+    async fn sweep_rows_for_ever(&self) {
+        let tick = self.app.sweep_interval.min(TICK_MAX);
+        let mut pruned: Option<Instant> = None;
+        loop {
+            if pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE_INTERVAL) {
+                self.prune().await;
+                pruned = Some(Instant::now());
+            }
+            self.sweep_rows().await;
+            pause(tick).await;
+        }
+    }
+
+    async fn follow_events_for_ever(&self) {
+        loop {
+            self.follow_events().await;
+            pause(self.app.sweep_interval).await;
+        }
     }
 
     async fn prune(&self) {
@@ -71,11 +79,7 @@ impl Sweeper {
     }
 }
 
-/// Whether it is time again, for the first time at once.
-fn is_due(last: &mut Option<Instant>, interval: Duration) -> bool {
-    let due = last.is_none_or(|last| last.elapsed() >= interval);
-    if due {
-        *last = Some(Instant::now());
-    }
-    due
+/// Not all instances at once, and not in step for ever.
+async fn pause(interval: Duration) {
+    tokio::time::sleep(interval.mul_f64(0.75 + 0.25 * fastrand::f64())).await;
 }

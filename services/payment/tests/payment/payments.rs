@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use storefront_sandbox::{Action, FaultSettings, Sandbox, WebhookFault};
 use storefront_testkit::{eventually, seed};
@@ -66,7 +67,7 @@ async fn two_hundred_payments_whose_news_come_twice_and_shuffled(on: On) -> anyh
     });
     let users: Vec<String> = (0..PAYMENTS).map(|number| format!("u-{number}")).collect();
     let posts = users.iter().map(|user| shop.checkout(user));
-    let sessions = futures_util::future::try_join_all(posts).await?;
+    let sessions = try_join_all(posts).await?;
 
     // Each session is paid once and looked at three times, all in a random order and at once.
     let each =
@@ -83,7 +84,7 @@ async fn two_hundred_payments_whose_news_come_twice_and_shuffled(on: On) -> anyh
             anyhow::Ok(())
         }
     });
-    futures_util::future::try_join_all(steps).await?;
+    try_join_all(steps).await?;
     shop.all_delivered().await;
 
     let paid: Vec<_> = shop.states().await?.into_iter().collect();
@@ -245,6 +246,36 @@ async fn without_webhooks_the_sweeper_finds_every_payment(on: On) -> anyhow::Res
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_write_each_event_once() -> anyhow::Result<()> {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let shop = Shop::open(On::Postgres).await?;
+    let urls = [shop.url.clone(), shop.second().await?];
+    let users: Vec<String> = (0..60).map(|number| format!("u-{number}")).collect();
+    let sessions = try_join_all(users.iter().map(|user| shop.checkout(user))).await?;
+    let each = sessions.iter().flat_map(|session| [(session, 0), (session, 1), (session, 2)]);
+    let mut steps: Vec<(&String, usize)> = each.collect();
+    random.shuffle(&mut steps);
+    try_join_all(steps.into_iter().map(|(session, step)| {
+        let (shop, url) = (&shop, urls.get(step));
+        async move {
+            match url {
+                Some(url) => {
+                    let url = format!("{url}/payment/verify?session_id={session}");
+                    shop.http.get(url).await?.expect_status(200)?;
+                }
+                None => drop(shop.sandbox.pay(session).await?),
+            }
+            anyhow::Ok(())
+        }
+    }))
+    .await?;
+    shop.all_delivered().await;
+    assert_eq!(shop.states().await?.into_iter().collect::<Vec<_>>(), [("paid".to_owned(), 60)]);
+    assert_eq!(shop.outbox().await?.len(), 60);
+    shop.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_event_a_thousand_times_is_one_payment() -> anyhow::Result<()> {
     let shop = Shop::open_with(On::Sqlite, Wish { webhooks: false, ..Wish::default() }).await?;
     let session = shop.checkout("u-1").await?;
@@ -252,7 +283,7 @@ async fn one_event_a_thousand_times_is_one_payment() -> anyhow::Result<()> {
     let event = json!({"id": "evt_1", "type": "checkout.session.completed", "created": 1,
                        "data": {"object": {"id": session}}});
     let sent = (0..1_000).map(|_| shop.signed(&event, Sandbox::WEBHOOK_SECRET));
-    let replies = futures_util::future::try_join_all(sent).await?;
+    let replies = try_join_all(sent).await?;
     assert!(replies.iter().all(|reply| reply.status == 200));
     assert_eq!(shop.outbox().await?.len(), 1);
     let reads = r#"storefront_stripe_calls_total{call="retrieve_session",result="ok"}"#;

@@ -45,6 +45,29 @@ async fn a_webhook_without_a_right_signature_is_refused_cheaply() -> anyhow::Res
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_file_ends_the_start_and_is_named() -> anyhow::Result<()> {
+    let shop = Shop::open(On::Sqlite).await?;
+    let folder = shop.folder.path().display().to_string();
+    let mut said = Vec::new();
+    for (file, content, good) in [
+        ("api-key", "", Sandbox::API_KEY),
+        ("api-key", "sk_test_xxx", Sandbox::API_KEY),
+        ("api-key", "hunter2", Sandbox::API_KEY),
+        ("api-key", "sk_live_4eC39HqLyjWDarjtT1", Sandbox::API_KEY),
+        ("webhook-secret", "\n", Sandbox::WEBHOOK_SECRET),
+        ("webhook-secret", "changeme", Sandbox::WEBHOOK_SECRET),
+        ("webhook-secret-old", "<the old secret>", Sandbox::WEBHOOK_SECRET),
+        ("catalog.json", "{}", crate::shop::CATALOG),
+    ] {
+        let refusal = shop.refusal(file, content).await?;
+        said.push(format!("{file} {content:?}: {}", refusal.replace(&folder, "DIR")));
+        fs::write(shop.path(file), good)?;
+    }
+    insta::assert_snapshot!(said.join("\n"));
+    shop.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_are_rotated_without_a_failed_request() -> anyhow::Result<()> {
     let shop = Shop::open(On::Sqlite).await?;
     let mut last = Sandbox::WEBHOOK_SECRET.to_owned();

@@ -56,6 +56,7 @@ pub struct Shop {
     pub http: Http,
     pub url: String,
     admin: String,
+    settings: PaymentSettings,
     stop: Shutdown,
     service: Option<JoinHandle<anyhow::Result<()>>>,
 }
@@ -85,8 +86,7 @@ impl Shop {
         fs::write(folder.path().join("catalog.json"), CATALOG)?;
         let settings = settings(folder.path(), &database_url, &sandbox, &wish)?;
         let stop = Shutdown::new();
-        let database = settings.database.clone();
-        let run = storefront_payment::run_on(listeners, settings, stop.clone());
+        let run = storefront_payment::run_on(listeners, settings.clone(), stop.clone());
         let service = Some(tokio::spawn(run));
         let http = Http::default();
         eventually(SOON, "the service is ready", async || {
@@ -94,8 +94,33 @@ impl Shop {
                 && http.get(format!("{url}/catalog")).await.is_ok_and(|reply| reply.status == 200)
         })
         .await;
-        let database = Database::open(&database, ServiceId::Payment, &[]).await?;
-        Ok(Self { sandbox, database, folder, http, url, admin, stop, service })
+        let database = Database::open(&settings.database, ServiceId::Payment, &[]).await?;
+        Ok(Self { sandbox, database, folder, http, url, admin, settings, stop, service })
+    }
+
+    /// Starts another instance on the same database; its address. It stops with the first.
+    pub async fn second(&self) -> anyhow::Result<String> {
+        let listeners = Listeners::loopback().await?;
+        let url = format!("http://{}", listeners.http_address()?);
+        let run =
+            storefront_payment::run_on(listeners, self.settings.clone(), self.stop.child_token());
+        tokio::spawn(run);
+        eventually(SOON, "the second instance answers", async || {
+            self.http.get(format!("{url}/catalog")).await.is_ok_and(|reply| reply.status == 200)
+        })
+        .await;
+        Ok(url)
+    }
+
+    /// What ends the start of an instance with these files; the whole chain of causes.
+    pub async fn refusal(&self, file: &str, content: &str) -> anyhow::Result<String> {
+        fs::write(self.path(file), content)?;
+        let listeners = Listeners::loopback().await?;
+        let run = storefront_payment::run_on(listeners, self.settings.clone(), self.stop.clone());
+        match tokio::time::timeout(SOON, run).await? {
+            Ok(()) => anyhow::bail!("it started"),
+            Err(error) => Ok(format!("{error:#}")),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
