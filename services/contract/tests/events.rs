@@ -1,5 +1,4 @@
 //! Events as other programs see them, and what is refused.
-#![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
 use storefront_contract::{
     AnyEvent, Event, Incoming, PaymentSuccessful, Topic,
