@@ -42,7 +42,6 @@ const MEANT: &[&str] = &[
 ];
 /// Parameters that change what the page looks like, or what is stored elsewhere: taken, no effect.
 const WITHOUT_EFFECT: &[&str] = &[
-    "adaptive_pricing",
     "after_expiration",
     "billing_address_collection",
     "branding_settings",
@@ -66,6 +65,7 @@ const WITHOUT_EFFECT: &[&str] = &[
 ];
 /// Parameters of Stripe's that the stand-in does not act on and must not pass over.
 const REFUSED: &[&str] = &[
+    "adaptive_pricing",
     "allow_promotion_codes",
     "automatic_tax",
     "custom_fields",
@@ -203,10 +203,10 @@ fn check_names(params: &Node) -> Result<(), StripeError> {
     Ok(())
 }
 
-/// `automatic_tax[enabled]=false` and `allow_promotion_codes=false` say what is so anyway.
+/// `automatic_tax[enabled]=false` and the like say what is so anyway.
 fn is_switched_off(name: &str, node: &Node) -> bool {
     let switch = match name {
-        "automatic_tax" => node.get("enabled"),
+        "adaptive_pricing" | "automatic_tax" => node.get("enabled"),
         "allow_promotion_codes" => Some(node),
         _ => None,
     };
@@ -327,7 +327,10 @@ mod tests {
         assert_eq!(session.expires_at, NOW + 86_400);
         assert_eq!(session.url, format!("http://shop.example/sandbox/checkout/{}", session.id));
         assert_eq!(session.payment_method_types, ["card"]);
-        assert!(with("locale=en automatic_tax[enabled]=false ui_mode=hosted").is_ok());
+        assert!(
+            with("locale=en automatic_tax[enabled]=false adaptive_pricing[enabled]=false").is_ok()
+        );
+        assert!(with("ui_mode=hosted").is_ok());
         assert!(with(&format!("expires_at={}", NOW + 1_800)).is_ok());
         assert!(with("payment_method_types[]=card payment_method_types[]=upi").is_ok());
     }
