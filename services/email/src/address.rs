@@ -68,7 +68,10 @@ pub fn recipient(text: &str) -> Result<Address, InvalidAddress> {
 /// The shop's own address with its name, as the setting `EMAIL_FROM` has it.
 pub fn sender(text: &str) -> Result<Mailbox, InvalidAddress> {
     let boxes: Mailboxes = text.trim().parse().map_err(InvalidAddress::Sender)?;
-    let Mailbox { name, email } = boxes.into_single().ok_or(InvalidAddress::OneSender)?;
+    let mut boxes = boxes.into_iter();
+    let (Some(Mailbox { name, email }), None) = (boxes.next(), boxes.next()) else {
+        return Err(InvalidAddress::OneSender);
+    };
     let name = name.map(|name| words::one_line(&name, NAME_MAX_CHARS)).filter(|n| !n.is_empty());
     Ok(Mailbox::new(name, recipient(email.as_ref())?))
 }

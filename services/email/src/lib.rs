@@ -1,0 +1,7 @@
+//! Confirmation mails, each sent once as far as SMTP allows.
+
+pub mod address;
+pub mod letter;
+pub mod message;
+pub mod smtp;
+mod words;

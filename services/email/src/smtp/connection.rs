@@ -1,0 +1,110 @@
+//! One connection to the mail server, from the name to the authenticated session.
+
+use std::time::{Duration, Instant};
+
+use lettre::transport::smtp::{
+    authentication::{Credentials, Mechanism},
+    client::{AsyncSmtpConnection, TlsParameters},
+    commands::{Quit, Rset},
+    extension::ClientId,
+};
+use storefront_contract::settings::{SmtpSettings, SmtpTls};
+use storefront_runtime::{SecretError, SecretFile};
+use tokio::net::TcpStream;
+
+use super::{SmtpError, expect, outcome::Fault};
+
+/// Longest wait for the server's farewell.
+const QUIT_LIMIT: Duration = Duration::from_secs(1);
+
+/// A session that mails can be sent over.
+pub(super) struct Connection {
+    pub smtp: AsyncSmtpConnection,
+    /// What it was opened with: after a rotation it is not used any more.
+    pub credentials: Option<Credentials>,
+    pub idle_since: Instant,
+}
+
+impl Connection {
+    /// Whether the server is still there, and has forgotten what the last mail left behind.
+    pub(super) async fn reset(&mut self, limit: Duration) -> bool {
+        matches!(tokio::time::timeout(limit, self.smtp.command(Rset)).await, Ok(Ok(_)))
+    }
+
+    /// Says goodbye, as the protocol asks, but does not insist on an answer.
+    pub(super) async fn quit(mut self) {
+        tokio::time::timeout(QUIT_LIMIT, self.smtp.command(Quit)).await.ok();
+    }
+}
+
+/// Knows how to open a session.
+pub(super) struct Connector {
+    host: String,
+    port: u16,
+    protection: Protection,
+    secrets: Option<(SecretFile, SecretFile)>,
+    hello: ClientId,
+}
+
+enum Protection {
+    None,
+    /// Asked for and insisted on: a server without it gets neither credentials nor mail.
+    StartTls(TlsParameters),
+    Implicit(TlsParameters),
+}
+
+impl Connector {
+    pub(super) fn new(settings: &SmtpSettings) -> Result<Self, SmtpError> {
+        let SmtpSettings { host, port, tls, credentials, timeout_ms: _, connections: _ } = settings;
+        let parameters = || TlsParameters::new(host.clone()).map_err(SmtpError::TlsName);
+        let connector = Self {
+            host: host.clone(),
+            port: *port,
+            protection: match tls {
+                SmtpTls::None => Protection::None,
+                SmtpTls::StartTls => Protection::StartTls(parameters()?),
+                SmtpTls::Implicit => Protection::Implicit(parameters()?),
+            },
+            secrets: credentials
+                .as_ref()
+                .map(|(username, password)| (SecretFile::new(username), SecretFile::new(password))),
+            hello: ClientId::default(),
+        };
+        connector.credentials()?;
+        Ok(connector)
+    }
+
+    /// The credentials as they are now.
+    pub(super) fn credentials(&self) -> Result<Option<Credentials>, SecretError> {
+        let Some((username, password)) = &self.secrets else { return Ok(None) };
+        let (username, password) = (username.read()?, password.read()?);
+        Ok(Some(Credentials::new(username.expose().into(), password.expose().into())))
+    }
+
+    pub(super) async fn connect(
+        &self,
+        credentials: Option<Credentials>,
+    ) -> Result<Connection, Fault> {
+        let server = (self.host.as_str(), self.port);
+        let mut smtp = match &self.protection {
+            Protection::Implicit(tls) => {
+                let tls = Some(tls.clone());
+                AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, tls, None).await?
+            }
+            Protection::None | Protection::StartTls(_) => {
+                let stream = TcpStream::connect(server).await.map_err(Fault::Io)?;
+                // lettre writes a mail's end on its own: it would wait for a delayed ACK each time.
+                stream.set_nodelay(true).map_err(Fault::Io)?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await?
+            }
+        };
+        if let Protection::StartTls(tls) = &self.protection {
+            smtp.starttls(tls.clone(), &self.hello).await?;
+        }
+        if let Some(credentials) = &credentials {
+            let answer = smtp.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
+            expect(235, &answer)?;
+        }
+        Ok(Connection { smtp, credentials, idle_since: Instant::now() })
+    }
+}

@@ -1,0 +1,136 @@
+//! Hands one mail to the mail server and says what became of it. Owns connections and the time that a
+//! mail may take; knows nothing of rows, retries and states.
+//!
+//! lettre speaks the protocol, but its own pool is not used: a send that is cut by a time-out goes back
+//! into that pool in the middle of its dialogue, and the next mail on it reads the answer to this one.
+
+mod connection;
+mod outcome;
+mod pool;
+
+use std::time::Duration;
+
+use lettre::{
+    Address,
+    transport::smtp::{
+        commands::{Data, Mail, Rcpt},
+        extension::{Extension, MailParameter},
+    },
+};
+use storefront_contract::settings::SmtpSettings;
+use storefront_runtime::{SecretError, Shutdown};
+
+pub use self::outcome::{Answer, Outcome};
+use self::{
+    connection::{Connection, Connector},
+    outcome::{Fault, Phase},
+    pool::Pool,
+};
+
+/// The mail server, as this process reaches it.
+pub struct Smtp {
+    connector: Connector,
+    pool: Pool,
+    mail_limit: Duration,
+}
+
+/// One mail, ready to be sent.
+pub struct Parcel {
+    pub from: Address,
+    pub to: Address,
+    /// With all headers, lines ended by CRLF, 7-bit.
+    pub bytes: Vec<u8>,
+}
+
+/// Settings that no connection can be made with.
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpError {
+    #[error("SMTP_HOST is no name that a certificate can be checked for")]
+    TlsName(#[source] lettre::transport::smtp::Error),
+    #[error("the SMTP credentials cannot be read")]
+    Credentials(#[from] SecretError),
+}
+
+impl Smtp {
+    /// Opens nothing yet. The credentials must be readable now; later rotations are taken up.
+    pub fn new(settings: &SmtpSettings) -> Result<Self, SmtpError> {
+        Ok(Self {
+            connector: Connector::new(settings)?,
+            pool: Pool::new(settings.connections as usize),
+            mail_limit: Duration::from_millis(settings.timeout_ms),
+        })
+    }
+
+    /// The longest that [`Smtp::deliver`] takes.
+    pub fn mail_limit(&self) -> Duration {
+        self.mail_limit
+    }
+
+    /// Sends one mail: at most `mail_limit` from the connection to the server's last word, and not
+    /// longer than until `abandon`, which counts as a time-out.
+    pub async fn deliver(&self, parcel: &Parcel, abandon: &Shutdown) -> Outcome {
+        let mut phase = Phase::Connecting;
+        let dialogue = tokio::time::timeout(self.mail_limit, self.converse(parcel, &mut phase));
+        let result = tokio::select! {
+            result = dialogue => result.unwrap_or(Err(Fault::Timeout)),
+            () = abandon.cancelled() => Err(Fault::Timeout),
+        };
+        match result {
+            Ok(()) => Outcome::Accepted,
+            Err(fault) => fault.in_phase(phase),
+        }
+    }
+
+    /// Closes what was idle for long. Called now and then, so that a quiet shop holds no connection.
+    pub fn prune(&self) {
+        self.pool.prune();
+    }
+
+    async fn converse(&self, parcel: &Parcel, phase: &mut Phase) -> Result<(), Fault> {
+        let mut connection = self.connection().await?;
+        *phase = Phase::Envelope;
+        let result = Self::hand_over(&mut connection, parcel, phase).await;
+        // After a complete answer, whatever it was, the dialogue is in step and the connection good
+        // for another mail. After anything else it is dropped.
+        if result.as_ref().err().is_none_or(Fault::is_answer) {
+            self.pool.put(connection);
+        }
+        result
+    }
+
+    async fn connection(&self) -> Result<Connection, Fault> {
+        let credentials = self.connector.credentials()?;
+        while let Some(mut idle) = self.pool.take() {
+            if idle.credentials == credentials && idle.reset(self.mail_limit / 4).await {
+                return Ok(idle);
+            }
+        }
+        self.connector.connect(credentials).await
+    }
+
+    async fn hand_over(
+        connection: &mut Connection,
+        parcel: &Parcel,
+        phase: &mut Phase,
+    ) -> Result<(), Fault> {
+        let smtp = &mut connection.smtp;
+        let mut parameters = Vec::new();
+        if !parcel.from.to_string().is_ascii() || !parcel.to.to_string().is_ascii() {
+            if !smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Err(Fault::NoSmtpUtf8);
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        smtp.command(Mail::new(Some(parcel.from.clone()), parameters)).await?;
+        smtp.command(Rcpt::new(parcel.to.clone(), Vec::new())).await?;
+        expect(354, &smtp.command(Data).await?)?;
+        *phase = Phase::Content;
+        expect(250, &smtp.message(&parcel.bytes).await?)
+    }
+}
+
+/// Another positive answer than the one expected means that answers and questions are out of step, as
+/// after a reply that somebody slipped in before TLS began.
+fn expect(code: u16, response: &lettre::transport::smtp::response::Response) -> Result<(), Fault> {
+    if response.has_code(code) { Ok(()) } else { Err(Fault::OutOfStep(response.code().into())) }
+}
