@@ -3,5 +3,6 @@
 pub mod address;
 pub mod letter;
 pub mod message;
+mod policy;
 pub mod smtp;
 mod words;
