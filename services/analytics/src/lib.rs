@@ -1,0 +1,51 @@
+//! What the shop did: payments, orders and mails, each logged once and added to aggregates in the
+//! transaction that takes the event, so that the sums are exact.
+
+mod api;
+mod latency;
+mod prune;
+mod record;
+mod report;
+mod schema;
+mod sessions;
+mod tally;
+
+use anyhow::Context as _;
+use storefront_contract::{ServiceId, settings::AnalyticsSettings};
+use storefront_runtime::{Database, Listeners, Service, Shutdown, consume};
+
+pub use self::{
+    api::router,
+    record::Record,
+    report::{Report, report},
+    schema::MIGRATIONS,
+};
+
+/// Runs the service on the addresses of its settings, until `shutdown`.
+pub async fn run(settings: AnalyticsSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&settings.common).await?;
+    run_on(listeners, settings, shutdown).await
+}
+
+/// Runs the service on sockets that are bound already.
+pub async fn run_on(
+    listeners: Listeners,
+    settings: AnalyticsSettings,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let AnalyticsSettings { common, kafka, database } = settings;
+    let service = Service::new(ServiceId::Analytics, &common, shutdown);
+    let database = Database::open(&database, ServiceId::Analytics, MIGRATIONS)
+        .await
+        .context("could not open the database")?;
+    let router = api::router(database.clone());
+    let consumed = async { Ok(consume(&service, &kafka, &database, Record::default()).await?) };
+    let served = async { Ok(service.serve(listeners, router).await?) };
+    let pruned = async {
+        prune::run(&database, &service.shutdown).await;
+        Ok::<_, anyhow::Error>(())
+    };
+    let result = tokio::try_join!(consumed, served, pruned).map(|_| ());
+    database.close().await;
+    result
+}
