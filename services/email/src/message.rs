@@ -9,7 +9,6 @@ use lettre::{
         header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
 };
-use uuid::Uuid;
 
 use crate::letter::Letter;
 
@@ -30,7 +29,7 @@ impl ComposeError {
 }
 
 /// `Message-ID` of a mail, without angle brackets: its event's id at the sender's domain.
-pub fn message_id(mail_id: Uuid, from: &Mailbox) -> String {
+pub fn message_id(mail_id: &str, from: &Mailbox) -> String {
     format!("{mail_id}@{}", from.email.domain())
 }
 

@@ -41,7 +41,7 @@ fn receipt(name: &str) -> Letter {
 
 fn compose(letter: &Letter, from: &str, to: &str) -> Vec<u8> {
     let from: Mailbox = address::sender(from).unwrap();
-    let id = message::message_id("0d8c3f6e-8a54-5f0e-9a63-2f6f0a3c1b11".parse().unwrap(), &from);
+    let id = message::message_id("0d8c3f6e-8a54-5f0e-9a63-2f6f0a3c1b11", &from);
     let date: Timestamp = "2026-11-14T10:31:08Z".parse().unwrap();
     message::compose(letter, &from, &address::recipient(to).unwrap(), &id, date).unwrap()
 }

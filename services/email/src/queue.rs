@@ -1,0 +1,196 @@
+//! The handler: an event becomes a row, and nothing is sent here. The same mail is queued once, whichever
+//! event asks for it; a replayed dead letter wakes the row that was given up.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lettre::message::Mailbox;
+use storefront_contract::{EmailSuccessful, Event, Shop, Template, Topic, ids};
+use storefront_runtime::{
+    DatabaseError, Failure, Handler, OnConflict, Outgoing, Received, Tx, Value,
+};
+use tokio::sync::Notify;
+
+use crate::{address, happening::Happening, message, metrics::MailMetrics};
+
+/// Addresses and contents are kept this much longer than mails may be sent, so that a dead letter can
+/// be understood and an order's event can come late.
+pub const KEPT_LONGER_MS: i64 = 30 * 24 * 3_600_000;
+
+/// A mail that was too old when its event came: switched on late, the service mails no history.
+pub const TOO_OLD: &str = "too-old";
+/// A mail to somebody whose address nobody knows.
+pub const NO_ADDRESS: &str = "no-address";
+
+const COLUMNS: &[&str] = &[
+    "mail_id",
+    "message_id",
+    "template",
+    "order_id",
+    "session_id",
+    "state",
+    "reason",
+    "attempts",
+    "unclear",
+    "due_at",
+    "expires_at",
+    "created_at",
+    "changed_at",
+    "dead_lettered",
+    "recipient",
+    "traceparent",
+    "source_topic",
+    "source_partition",
+    "source_offset",
+    "source_key",
+    "source_headers",
+    "payload",
+];
+
+/// The handler of `payment-successful` and `order-successful`.
+pub struct QueueMails {
+    pub shop: Shop,
+    pub from: Mailbox,
+    /// Topics whose events become a mail.
+    pub send_on: Vec<Topic>,
+    pub max_age_ms: i64,
+    pub metrics: MailMetrics,
+    /// Tells the sender that there is something to do.
+    pub wake: Arc<Notify>,
+    pub clock: fn() -> Timestamp,
+}
+
+/// A mail that an event asks for.
+struct Wanted {
+    mail_id: String,
+    /// Why it is not sent, if that is known already. Not a failure that a person should look at.
+    reason: Option<&'static str>,
+    row: Vec<Value>,
+    revive: Vec<Value>,
+}
+
+impl Handler for QueueMails {
+    type Event = Happening;
+
+    async fn handle(
+        &self,
+        events: &[Received<Happening>],
+        tx: &mut Tx<'_>,
+        _out: &mut Outgoing,
+    ) -> Result<(), Failure> {
+        let now = (self.clock)().as_millisecond();
+        let (mut addresses, mut mails) = (Vec::new(), Vec::new());
+        for received in events {
+            let address = address_of(&received.event)?;
+            if let Happening::Paid(payment) = &received.event {
+                let kept_until = now + self.max_age_ms + KEPT_LONGER_MS;
+                let session_id = payment.session_id.as_str();
+                addresses.push(vec![session_id.into(), address.clone().into(), kept_until.into()]);
+            }
+            if self.send_on.contains(&received.topic) {
+                mails.push(self.wanted(received, address, now));
+            }
+        }
+        let columns = &["session_id", "address", "kept_until"];
+        tx.insert("addresses", columns, addresses, OnConflict::Ignore).await?;
+        Ok(self.queue(tx, mails).await?)
+    }
+}
+
+impl QueueMails {
+    fn wanted(&self, received: &Received<Happening>, address: Option<String>, now: i64) -> Wanted {
+        let Received { event, envelope, .. } = received;
+        let template = event.template();
+        let mail_id = ids::event_id(&self.shop, EmailSuccessful::TYPE, &identity(event, template));
+        // A clock that runs ahead must not make a mail young for ever.
+        let expires_at = event.at().as_millisecond().min(now) + self.max_age_ms;
+        let reason = match (event, &address) {
+            (Happening::Paid(_), None) => Some(NO_ADDRESS),
+            _ if expires_at <= now => Some(TOO_OLD),
+            _ => None,
+        };
+        let record = &received.record;
+        let mail_id = mail_id.to_string();
+        let source: [Value; 6] = [
+            received.topic.name().into(),
+            received.partition.into(),
+            received.offset.into(),
+            record.key.clone().into(),
+            record.headers_text().into(),
+            record.payload.clone().into(),
+        ];
+        let state = if reason.is_some() { "failed" } else { "queued" };
+        let mut row: Vec<Value> = vec![
+            mail_id.as_str().into(),
+            message::message_id(&mail_id, &self.from).into(),
+            template.name().into(),
+            event.order_id().into(),
+            event.session_id().into(),
+            state.into(),
+            reason.into(),
+            0_i64.into(),
+            0_i64.into(),
+            Some(now).filter(|_| reason.is_none()).into(),
+            expires_at.into(),
+            now.into(),
+            now.into(),
+            false.into(),
+            address.as_deref().into(),
+            envelope.traceparent.as_deref().into(),
+        ];
+        row.extend(source.iter().cloned());
+        // Replayed by a person: its time begins anew.
+        let mut revive: Vec<Value> = vec![
+            mail_id.as_str().into(),
+            now.into(),
+            (now + self.max_age_ms).into(),
+            address.as_deref().into(),
+        ];
+        revive.extend(source);
+        Wanted { mail_id, reason, row, revive }
+    }
+
+    /// One statement for the batch, and one more for each mail that was there already.
+    async fn queue(&self, tx: &mut Tx<'_>, wanted: Vec<Wanted>) -> Result<(), DatabaseError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let rows = wanted.iter().map(|wanted| wanted.row.clone()).collect();
+        let new = tx.insert_returning("mails", COLUMNS, rows, OnConflict::Ignore, &["mail_id"]);
+        let new: Vec<String> =
+            new.await?.iter().map(|row| row.text("mail_id")).collect::<Result<_, _>>()?;
+        for mail in wanted {
+            if new.contains(&mail.mail_id) {
+                self.metrics.count(if mail.reason.is_some() { "failed" } else { "queued" });
+                if let Some(reason) = mail.reason {
+                    tracing::info!(mail.id = mail.mail_id, reason, "no mail is sent");
+                }
+            } else if tx.execute(REVIVE, &mail.revive).await? > 0 {
+                self.metrics.count("queued");
+            }
+        }
+        self.wake.notify_one();
+        Ok(())
+    }
+}
+
+/// A given-up mail whose event came again: somebody replayed its dead letter.
+const REVIVE: &str = "UPDATE mails SET state = 'queued', reason = NULL, attempts = 0, unclear = 0, \
+        due_at = $2, expires_at = $3, changed_at = $2, dead_lettered = 0, recipient = $4, \
+        source_topic = $5, source_partition = $6, source_offset = $7, source_key = $8, \
+        source_headers = $9, payload = $10 \
+    WHERE mail_id = $1 AND state = 'failed' AND dead_lettered = 1";
+
+/// The event that a mail's success will be: its id is the mail's.
+fn identity(event: &Happening, template: Template) -> String {
+    format!("{}/{}", event.session_id(), template.name())
+}
+
+/// A payment's address, which must be one; an order's event has none.
+fn address_of(event: &Happening) -> Result<Option<String>, Failure> {
+    let Happening::Paid(payment) = event else { return Ok(None) };
+    let Some(email) = &payment.email else { return Ok(None) };
+    let address = address::recipient(email)
+        .map_err(|invalid| Failure::permanent(invalid.reason(), invalid))?;
+    Ok(Some(address.to_string()))
+}
