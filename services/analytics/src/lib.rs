@@ -16,6 +16,7 @@ use storefront_runtime::{Database, Listeners, Service, Shutdown, consume};
 
 pub use self::{
     api::router,
+    prune::prune,
     record::Record,
     report::{Report, report},
     schema::MIGRATIONS,

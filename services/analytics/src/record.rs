@@ -29,6 +29,17 @@ impl Handler for Record {
         tx: &mut Tx<'_>,
         _out: &mut Outgoing,
     ) -> Result<(), Failure> {
+        Ok(self.add(events, tx).await?)
+    }
+}
+
+impl Record {
+    /// Adds a batch to the aggregates.
+    pub async fn add(
+        &self,
+        events: &[Received<AnyEvent>],
+        tx: &mut Tx<'_>,
+    ) -> Result<(), DatabaseError> {
         let now_ms = (self.clock)().as_millisecond();
         let seen = sessions::note(tx, &sessions::merge(events), now_ms).await?;
         let mut tally = Tally::default();
@@ -36,7 +47,7 @@ impl Handler for Record {
             log(received);
             let seen = seen.get(sessions::session_of(&received.event));
             if seen.is_some_and(|seen| seen.counts(&received.event, &received.envelope.id)) {
-                add(&mut tally, &received.event);
+                count(&mut tally, &received.event);
             }
         }
         let mut complete = Vec::new();
@@ -47,11 +58,11 @@ impl Handler for Record {
             }
         }
         sessions::measured(tx, complete).await?;
-        Ok(write(tx, &tally).await?)
+        write(tx, &tally).await
     }
 }
 
-fn add(tally: &mut Tally, event: &AnyEvent) {
+fn count(tally: &mut Tally, event: &AnyEvent) {
     match event {
         AnyEvent::Payment(event) => tally.payment(event.paid_at, event.currency, event.amount),
         AnyEvent::Order(event) => tally.order(event.created_at, event.currency),

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use lettre::message::Mailbox;
 use storefront_contract::{EmailSuccessful, Incoming, Invalid};
-use storefront_runtime::{Database, DatabaseError, DeadLetter, Outbox, Shutdown, TraceContext};
+use storefront_runtime::{
+    Database, DatabaseError, DeadLetter, Outbox, OutboxError, Record, Shutdown, TraceContext,
+};
 use url::Url;
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     clock::Clock,
     happening::Happening,
     letter::{self, Purchase},
-    mails::{self, Claimed, End, Known},
+    mails::{self, Claimed, End, Known, Source},
     message::{self, ComposeError},
     metrics::MailMetrics,
     policy::{Policy, Verdict},
@@ -177,7 +179,7 @@ impl Desk {
                 }
                 // An earlier write whose answer was lost had succeeded.
                 Ok(false) => return self.tell(mail, end, finished),
-                Err(error) if !error.is_temporary() || write == WRITES_MAX => {
+                Err(error) if !is_temporary(&error) || write == WRITES_MAX => {
                     let order = mail.order_id;
                     let error = chain(&error);
                     tracing::error!(order.id = %order, error, "a mail's state could not be written");
@@ -195,7 +197,7 @@ impl Desk {
         mail: &Claimed,
         end: End,
         finished: &Finished,
-    ) -> Result<bool, DatabaseError> {
+    ) -> Result<bool, OutboxError> {
         let now = self.clock.now();
         let trace = TraceContext::continued(mail.traceparent.as_deref());
         self.database
@@ -209,12 +211,13 @@ impl Desk {
                             self.outbox.insert(tx, &[(event, Some(trace))]).await?;
                         }
                         (End::Failed { reason, dead_lettered: true }, _) => {
-                            let letter = dead_letter(mail, reason, &finished.error);
-                            self.outbox.dead_letter(tx, letter).await?;
+                            if let Some(letter) = dead_letter(mail, reason, &finished.error) {
+                                self.outbox.dead_letter(tx, letter).await?;
+                            }
                         }
                         _ => {}
                     }
-                    Ok::<_, DatabaseError>(true)
+                    Ok::<_, OutboxError>(true)
                 })
             })
             .await
@@ -256,9 +259,22 @@ fn sent_event(mail: &Claimed, finished: &Finished, now: i64) -> Option<EmailSucc
     })
 }
 
-fn dead_letter(mail: &Claimed, reason: &'static str, error: &str) -> DeadLetter {
-    let source = mail.source.clone();
-    todo!()
+/// The dead letter of the event that asked for the mail; none for a row that holds no event.
+fn dead_letter(mail: &Claimed, reason: &'static str, error: &str) -> Option<DeadLetter> {
+    let Source { topic, partition, offset, key, headers, payload } = mail.source.clone();
+    Some(DeadLetter {
+        topic: topic?,
+        partition,
+        offset,
+        record: Record { key, payload: Some(payload), headers },
+        reason,
+        error: error.to_owned(),
+        attempts: mail.standing.attempts,
+    })
+}
+
+fn is_temporary(error: &OutboxError) -> bool {
+    matches!(error, OutboxError::Database(error) if error.is_temporary())
 }
 
 /// An error with its causes, on one line.

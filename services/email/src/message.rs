@@ -21,12 +21,8 @@ pub enum ComposeError {
     Template(#[source] askama::Error),
 }
 
-impl ComposeError {
-    /// A fixed word for dead letters and metrics.
-    pub fn reason(&self) -> &'static str {
-        "mail-not-composed"
-    }
-}
+/// A fixed word for dead letters and metrics of such a mail.
+pub const NOT_COMPOSED: &str = "mail-not-composed";
 
 /// `Message-ID` of a mail, without angle brackets: its event's id at the sender's domain.
 pub fn message_id(mail_id: &str, from: &Mailbox) -> String {

@@ -65,7 +65,9 @@ struct Wanted {
     mail_id: String,
     /// Why it is not sent, if that is known already. Not a failure that a person should look at.
     reason: Option<&'static str>,
+    /// In the order of [`COLUMNS`].
     row: Vec<Value>,
+    /// The parameters of [`REVIVE`].
     revive: Vec<Value>,
 }
 
@@ -77,6 +79,17 @@ impl Handler for QueueMails {
         events: &[Received<Happening>],
         tx: &mut Tx<'_>,
         _out: &mut Outgoing,
+    ) -> Result<(), Failure> {
+        self.take(events, tx).await
+    }
+}
+
+impl QueueMails {
+    /// Queues the mails of a batch.
+    pub async fn take(
+        &self,
+        events: &[Received<Happening>],
+        tx: &mut Tx<'_>,
     ) -> Result<(), Failure> {
         let now = (self.clock)().as_millisecond();
         let (mut addresses, mut mails) = (Vec::new(), Vec::new());
@@ -95,9 +108,7 @@ impl Handler for QueueMails {
         tx.insert("addresses", columns, addresses, OnConflict::Ignore).await?;
         Ok(self.queue(tx, mails).await?)
     }
-}
 
-impl QueueMails {
     fn wanted(&self, received: &Received<Happening>, address: Option<String>, now: i64) -> Wanted {
         let Received { event, envelope, .. } = received;
         let template = event.template();
@@ -116,7 +127,7 @@ impl QueueMails {
             received.partition.into(),
             received.offset.into(),
             record.key.clone().into(),
-            record.headers_text().into(),
+            record.headers.as_str().into(),
             record.payload.clone().into(),
         ];
         let state = if reason.is_some() { "failed" } else { "queued" };

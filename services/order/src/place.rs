@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::{Timestamp, Unit};
-use storefront_contract::{OrderSuccessful, PaymentSuccessful};
+use storefront_contract::{Envelope, OrderSuccessful, PaymentSuccessful};
 use storefront_runtime::{
     DatabaseError, Failure, Handler, OnConflict, Outgoing, Received, Row, Sql, Tx, Value,
 };
@@ -65,6 +65,22 @@ impl Handler for PlaceOrders {
         tx: &mut Tx<'_>,
         out: &mut Outgoing,
     ) -> Result<(), Failure> {
+        for (order, cause) in self.place(events, tx).await? {
+            tracing::debug!(order.id = %order.order_id, "order placed");
+            out.send(&order, cause);
+        }
+        Ok(())
+    }
+}
+
+impl PlaceOrders {
+    /// Stores the orders of a batch, in one statement, and returns those that are new with what caused
+    /// them.
+    pub async fn place<'e>(
+        &self,
+        events: &'e [Received<PaymentSuccessful>],
+        tx: &mut Tx<'_>,
+    ) -> Result<Vec<(OrderSuccessful, &'e Envelope)>, Failure> {
         // Rows hold milliseconds, so the event says no more than the row.
         let now = (self.clock)();
         let now = now.round(Unit::Millisecond).unwrap_or(now);
@@ -84,11 +100,10 @@ impl Handler for PlaceOrders {
         } else {
             only_new(tx, candidates, &new).await?
         };
-        for received in placed {
-            tracing::debug!(order.id = %received.event.order_id, "order placed");
-            out.send(&order_successful(&received.event, now), &received.envelope);
-        }
-        Ok(())
+        let event = |received: &'e Received<_>| {
+            (order_successful(&received.event, now), &received.envelope)
+        };
+        Ok(placed.into_iter().map(event).collect())
     }
 }
 
