@@ -15,6 +15,7 @@ async fn show(State(database): State<Database>) -> Result<Json<Report>, Problem>
     report(&database, Timestamp::now()).await.map(Json).map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, cause, "the aggregates could not be read");
-        Problem::of(StatusCode::SERVICE_UNAVAILABLE).detail("the aggregates cannot be read at the moment")
+        Problem::of(StatusCode::SERVICE_UNAVAILABLE)
+            .detail("the aggregates cannot be read at the moment")
     })
 }

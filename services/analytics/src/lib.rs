@@ -25,7 +25,7 @@ pub use self::{
 /// Runs the service on the addresses of its settings, until `shutdown`.
 pub async fn run(settings: AnalyticsSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&settings.common).await?;
-    run_on(listeners, settings, shutdown).await
+    Box::pin(run_on(listeners, settings, shutdown)).await
 }
 
 /// Runs the service on sockets that are bound already.

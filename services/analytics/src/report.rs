@@ -151,8 +151,7 @@ async fn payment_to_mail(database: &Database) -> Result<PaymentToMail, DatabaseE
         longest_ms = longest_ms.max(Some(row.int("longest_ms")?));
     }
     let count: i64 = buckets.iter().map(|(_, mails)| mails).sum();
-    let quantile =
-        |share| latency::quantile(&buckets, longest_ms.unwrap_or_default(), share);
+    let quantile = |share| latency::quantile(&buckets, longest_ms.unwrap_or_default(), share);
     Ok(PaymentToMail {
         count,
         average_ms: sum_ms.checked_div(count),

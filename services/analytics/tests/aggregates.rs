@@ -1,5 +1,7 @@
 //! Sums are exact whatever comes twice, late, or out of order, on both databases.
 
+#![expect(clippy::unwrap_used, reason = "test code")]
+
 mod support;
 
 use jiff::Timestamp;

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_sender_is_one_mailbox_with_a_clean_name() {
-        let shown = |text| sender(text).map(|mailbox| mailbox.to_string()).map_err(|e| e.to_string());
+        let shown =
+            |text| sender(text).map(|mailbox| mailbox.to_string()).map_err(|e| e.to_string());
         insta::assert_debug_snapshot!([
             shown("Demo <shop@example.com>"),
             shown("shop@example.com"),

@@ -5,9 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use lettre::message::Mailbox;
 use storefront_contract::{EmailSuccessful, Incoming, Invalid};
-use storefront_runtime::{
-    Database, DatabaseError, DeadLetter, Outbox, OutboxError, Record, Shutdown, TraceContext,
-};
+use storefront_runtime::{Database, DatabaseError, Outbox, OutboxError, Shutdown, TraceContext};
 use url::Url;
 
 use crate::{
@@ -15,7 +13,7 @@ use crate::{
     clock::Clock,
     happening::Happening,
     letter::{self, Purchase},
-    mails::{self, Claimed, End, Known, Source},
+    mails::{self, Claimed, End, Known},
     message::{self, ComposeError},
     metrics::MailMetrics,
     policy::{Policy, Verdict},
@@ -148,10 +146,11 @@ impl Desk {
     }
 
     fn parcel(&self, mail: &Claimed, recipient: &str) -> Result<(Parcel, Purchase), Unwritable> {
-        let (Some(topic), Some(template)) = (mail.source.topic, mail.template) else {
+        let (Some(record), Some(template)) = (&mail.record, mail.template) else {
             return Err(Unwritable::Foreign);
         };
-        let purchase = Happening::decode(topic, &mail.source.payload)?.into_purchase();
+        let payload = record.payload.as_deref().unwrap_or_default();
+        let purchase = Happening::decode(record.topic, payload)?.into_purchase();
         let letter = letter::write(template, &purchase, &self.shop_name, &self.public_url)
             .map_err(ComposeError::Template)?;
         let to = address::recipient(recipient)?;
@@ -171,21 +170,17 @@ impl Desk {
         let mut wait = Duration::from_millis(50);
         for write in 1..=WRITES_MAX {
             match self.write(mail, end, finished).await {
-                Ok(true) => return self.tell(mail, end, finished),
-                Ok(false) if write == 1 => {
-                    let order = mail.order_id;
-                    tracing::warn!(order.id = %order, mail.id = mail.message_id, "claim was lost");
-                    return;
+                // Not ours any more: unless an earlier write, whose answer was lost, had succeeded.
+                Ok(false) if write == 1 => return lost(mail),
+                Ok(_) => return self.tell(mail, end, finished),
+                Err(error) if is_temporary(&error) && write < WRITES_MAX => {
+                    tokio::time::sleep(wait).await;
                 }
-                // An earlier write whose answer was lost had succeeded.
-                Ok(false) => return self.tell(mail, end, finished),
-                Err(error) if !is_temporary(&error) || write == WRITES_MAX => {
-                    let order = mail.order_id;
-                    let error = chain(&error);
+                Err(error) => {
+                    let (order, error) = (mail.order_id, chain(&error));
                     tracing::error!(order.id = %order, error, "a mail's state could not be written");
                     return;
                 }
-                Err(_) => tokio::time::sleep(wait).await,
             }
             wait = (wait * 2).min(WRITE_WAIT_MOST);
         }
@@ -211,8 +206,11 @@ impl Desk {
                             self.outbox.insert(tx, &[(event, Some(trace))]).await?;
                         }
                         (End::Failed { reason, dead_lettered: true }, _) => {
-                            if let Some(letter) = dead_letter(mail, reason, &finished.error) {
-                                self.outbox.dead_letter(tx, letter).await?;
+                            if let Some(record) = mail.record.clone() {
+                                let (error, attempts) = (&finished.error, mail.standing.attempts);
+                                self.outbox
+                                    .dead_letter(tx, record, reason, error, attempts)
+                                    .await?;
                             }
                         }
                         _ => {}
@@ -248,6 +246,11 @@ impl Desk {
     }
 }
 
+/// Somebody else has the mail now, and tells how it ended.
+fn lost(mail: &Claimed) {
+    tracing::warn!(order.id = %mail.order_id, mail.id = mail.message_id, "a claim was lost");
+}
+
 fn sent_event(mail: &Claimed, finished: &Finished, now: i64) -> Option<EmailSuccessful> {
     Some(EmailSuccessful {
         message_id: mail.message_id.clone(),
@@ -256,20 +259,6 @@ fn sent_event(mail: &Claimed, finished: &Finished, now: i64) -> Option<EmailSucc
         session_id: mail.session_id.clone(),
         template: mail.template?,
         sent_at: Timestamp::from_millisecond(now).ok()?,
-    })
-}
-
-/// The dead letter of the event that asked for the mail; none for a row that holds no event.
-fn dead_letter(mail: &Claimed, reason: &'static str, error: &str) -> Option<DeadLetter> {
-    let Source { topic, partition, offset, key, headers, payload } = mail.source.clone();
-    Some(DeadLetter {
-        topic: topic?,
-        partition,
-        offset,
-        record: Record { key, payload: Some(payload), headers },
-        reason,
-        error: error.to_owned(),
-        attempts: mail.standing.attempts,
     })
 }
 

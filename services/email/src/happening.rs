@@ -1,9 +1,7 @@
 //! What a mail can be about: the events of the two topics that email reads.
 
 use jiff::Timestamp;
-use storefront_contract::{
-    Incoming, Invalid, OrderSuccessful, PaymentSuccessful, Template, Topic,
-};
+use storefront_contract::{Incoming, Invalid, OrderSuccessful, PaymentSuccessful, Template, Topic};
 use uuid::Uuid;
 
 use crate::letter::Purchase;

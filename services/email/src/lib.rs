@@ -17,6 +17,10 @@ mod sender;
 pub mod smtp;
 mod words;
 
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -26,14 +30,15 @@ use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown, consume
 use tokio::sync::Notify;
 
 use self::{
-    attempt::Desk, clock::Clock, metrics::MailMetrics, queue::QueueMails, sender::Sender, smtp::Smtp,
+    attempt::Desk, clock::Clock, metrics::MailMetrics, queue::QueueMails, sender::Sender,
+    smtp::Smtp,
 };
 pub use self::{policy::Policy, schema::MIGRATIONS};
 
 /// Runs the service on the addresses of its settings, until `shutdown`.
 pub async fn run(settings: EmailSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&settings.common).await?;
-    run_on(listeners, settings, shutdown).await
+    Box::pin(run_on(listeners, settings, shutdown)).await
 }
 
 /// Runs the service on sockets that are bound already.
@@ -42,7 +47,7 @@ pub async fn run_on(
     settings: EmailSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    run_with(Policy::default(), listeners, settings, shutdown).await
+    Box::pin(run_with(Policy::default(), listeners, settings, shutdown)).await
 }
 
 /// Runs the service with times and limits of the caller's own, as tests need them.

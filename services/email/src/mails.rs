@@ -1,7 +1,7 @@
 //! The statements on the table of mails: claims, and how they end. Decides nothing.
 
 use storefront_contract::{Template, Topic};
-use storefront_runtime::{Database, DatabaseError, Row, Sql, Tx, Value};
+use storefront_runtime::{Database, DatabaseError, Record, Row, Sql, Tx, Value};
 use uuid::Uuid;
 
 use crate::policy::Standing;
@@ -19,18 +19,8 @@ pub struct Claimed {
     pub created_at: i64,
     pub recipient: Option<String>,
     pub traceparent: Option<String>,
-    pub source: Source,
-}
-
-/// The record that asked for the mail, as it came.
-#[derive(Clone, Debug)]
-pub struct Source {
-    pub topic: Option<Topic>,
-    pub partition: i32,
-    pub offset: i64,
-    pub key: Option<Vec<u8>>,
-    pub headers: String,
-    pub payload: Vec<u8>,
+    /// The record that asked for the mail, as it came; nothing in a row of another program's making.
+    pub record: Option<Record>,
 }
 
 /// Takes what is due, oldest first. Whoever claims counts the attempt, so that one which takes the
@@ -41,15 +31,15 @@ const CLAIM: Sql = Sql {
         WHERE mail_id IN (SELECT mail_id FROM mails WHERE due_at <= $2 AND state <> 'sending' \
             ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) \
         RETURNING mail_id, message_id, template, order_id, session_id, attempts, unclear, expires_at, \
-            created_at, recipient, traceparent, source_topic, source_partition, source_offset, \
-            source_key, source_headers, payload",
+            created_at, recipient, traceparent, event_topic, event_partition, event_offset, \
+            event_source, event_id, event_key, event_headers, payload",
     sqlite: "UPDATE mails SET state = 'sending', holder = $1, due_at = $3, changed_at = $2, \
             attempts = attempts + 1 \
         WHERE mail_id IN (SELECT mail_id FROM mails WHERE due_at <= $2 AND state <> 'sending' \
             ORDER BY due_at LIMIT $4) \
         RETURNING mail_id, message_id, template, order_id, session_id, attempts, unclear, expires_at, \
-            created_at, recipient, traceparent, source_topic, source_partition, source_offset, \
-            source_key, source_headers, payload",
+            created_at, recipient, traceparent, event_topic, event_partition, event_offset, \
+            event_source, event_id, event_key, event_headers, payload",
 };
 
 /// Claims up to `count` mails that are due at `now`, until `until`.
@@ -81,15 +71,22 @@ fn claimed(row: &Row) -> Result<Claimed, DatabaseError> {
         created_at: row.int("created_at")?,
         recipient: row.opt_text("recipient")?,
         traceparent: row.opt_text("traceparent")?,
-        source: Source {
-            topic: row.opt_text("source_topic")?.as_deref().and_then(Topic::from_name),
-            partition: i32::try_from(row.opt_int("source_partition")?.unwrap_or(-1)).unwrap_or(-1),
-            offset: row.opt_int("source_offset")?.unwrap_or(-1),
-            key: row.opt_bytes("source_key")?,
-            headers: row.opt_text("source_headers")?.unwrap_or_default(),
-            payload: row.opt_bytes("payload")?.unwrap_or_default(),
-        },
+        record: record(row)?,
     })
+}
+
+fn record(row: &Row) -> Result<Option<Record>, DatabaseError> {
+    let Some(topic) = Topic::from_name(&row.text("event_topic")?) else { return Ok(None) };
+    Ok(Some(Record {
+        topic,
+        partition: i32::try_from(row.int("event_partition")?).unwrap_or(-1),
+        offset: row.int("event_offset")?,
+        source: row.text("event_source")?,
+        id: row.text("event_id")?,
+        key: row.opt_bytes("event_key")?,
+        payload: row.opt_bytes("payload")?,
+        headers: row.opt_text("event_headers")?.unwrap_or_default(),
+    }))
 }
 
 /// Claims that were not renewed: whether those mails went out, nobody knows. How many there were.
@@ -122,10 +119,16 @@ pub enum End {
     /// The server took the mail.
     Sent,
     /// Another attempt at `due_at`; `unclear` attempts so far may have delivered it.
-    Again { due_at: i64, unclear: u32 },
+    Again {
+        due_at: i64,
+        unclear: u32,
+    },
     /// As if it had not been claimed.
     Back,
-    Failed { reason: &'static str, dead_lettered: bool },
+    Failed {
+        reason: &'static str,
+        dead_lettered: bool,
+    },
 }
 
 impl End {
@@ -208,8 +211,8 @@ pub async fn awaiting(database: &Database) -> Result<i64, DatabaseError> {
 pub async fn forget(database: &Database, now: i64, kept_ms: i64) -> Result<usize, DatabaseError> {
     let addresses = "DELETE FROM addresses WHERE session_id IN \
         (SELECT session_id FROM addresses WHERE kept_until < $1 LIMIT 1000) RETURNING session_id";
-    let contents = "UPDATE mails SET recipient = NULL, payload = NULL, source_key = NULL, \
-            source_headers = NULL \
+    let contents = "UPDATE mails SET recipient = NULL, payload = NULL, event_key = NULL, \
+            event_headers = NULL \
         WHERE mail_id IN (SELECT mail_id FROM mails \
             WHERE payload IS NOT NULL AND due_at IS NULL AND changed_at < $1 LIMIT 1000) \
         RETURNING mail_id";

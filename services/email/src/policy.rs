@@ -22,6 +22,8 @@ pub struct Policy {
     pub lease: Duration,
     /// Longest time between two looks for work.
     pub poll_most: Duration,
+    /// How long mails under way may take at a stop, before they are abandoned.
+    pub stop_patience: Duration,
 }
 
 impl Default for Policy {
@@ -35,6 +37,7 @@ impl Default for Policy {
             hold_most: Duration::from_secs(60),
             lease: Duration::from_secs(10),
             poll_most: Duration::from_secs(1),
+            stop_patience: Duration::from_secs(10),
         }
     }
 }
@@ -55,7 +58,10 @@ pub struct Standing {
 pub enum Verdict {
     Sent,
     /// Tried again at `due_at` (Unix milliseconds).
-    Again { due_at: i64, unclear: u32 },
+    Again {
+        due_at: i64,
+        unclear: u32,
+    },
     /// Back to where it was, as if it had not been claimed: the server was not there.
     Back,
     /// Given up, with a fixed word; its event becomes a dead letter.

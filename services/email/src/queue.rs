@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use lettre::message::Mailbox;
 use storefront_contract::{EmailSuccessful, Event, Shop, Template, Topic, ids};
 use storefront_runtime::{
-    DatabaseError, Failure, Handler, OnConflict, Outgoing, Received, Tx, Value,
+    DatabaseError, Failure, Handler, OnConflict, Outgoing, Received, Record, Tx, Value,
 };
 use tokio::sync::Notify;
 
@@ -39,11 +39,13 @@ const COLUMNS: &[&str] = &[
     "dead_lettered",
     "recipient",
     "traceparent",
-    "source_topic",
-    "source_partition",
-    "source_offset",
-    "source_key",
-    "source_headers",
+    "event_topic",
+    "event_partition",
+    "event_offset",
+    "event_source",
+    "event_id",
+    "event_key",
+    "event_headers",
     "payload",
 ];
 
@@ -73,6 +75,7 @@ struct Wanted {
 
 impl Handler for QueueMails {
     type Event = Happening;
+    const KEEPS_RECORDS: bool = true;
 
     async fn handle(
         &self,
@@ -101,7 +104,8 @@ impl QueueMails {
                 addresses.push(vec![session_id.into(), address.clone().into(), kept_until.into()]);
             }
             if self.send_on.contains(&received.topic) {
-                mails.push(self.wanted(received, address, now));
+                let record = received.record.as_deref().ok_or_else(no_record)?;
+                mails.push(self.wanted(received, record, address.as_deref(), now));
             }
         }
         let columns = &["session_id", "address", "kept_until"];
@@ -109,23 +113,30 @@ impl QueueMails {
         Ok(self.queue(tx, mails).await?)
     }
 
-    fn wanted(&self, received: &Received<Happening>, address: Option<String>, now: i64) -> Wanted {
+    fn wanted(
+        &self,
+        received: &Received<Happening>,
+        record: &Record,
+        address: Option<&str>,
+        now: i64,
+    ) -> Wanted {
         let Received { event, envelope, .. } = received;
         let template = event.template();
         let mail_id = ids::event_id(&self.shop, EmailSuccessful::TYPE, &identity(event, template));
         // A clock that runs ahead must not make a mail young for ever.
         let expires_at = event.at().as_millisecond().min(now) + self.max_age_ms;
-        let reason = match (event, &address) {
+        let reason = match (event, address) {
             (Happening::Paid(_), None) => Some(NO_ADDRESS),
             _ if expires_at <= now => Some(TOO_OLD),
             _ => None,
         };
-        let record = &received.record;
         let mail_id = mail_id.to_string();
-        let source: [Value; 6] = [
-            received.topic.name().into(),
-            received.partition.into(),
-            received.offset.into(),
+        let record: [Value; 8] = [
+            record.topic.name().into(),
+            record.partition.into(),
+            record.offset.into(),
+            record.source.as_str().into(),
+            record.id.as_str().into(),
             record.key.clone().into(),
             record.headers.as_str().into(),
             record.payload.clone().into(),
@@ -146,18 +157,18 @@ impl QueueMails {
             now.into(),
             now.into(),
             false.into(),
-            address.as_deref().into(),
+            address.into(),
             envelope.traceparent.as_deref().into(),
         ];
-        row.extend(source.iter().cloned());
+        row.extend(record.iter().cloned());
         // Replayed by a person: its time begins anew.
         let mut revive: Vec<Value> = vec![
             mail_id.as_str().into(),
             now.into(),
             (now + self.max_age_ms).into(),
-            address.as_deref().into(),
+            address.into(),
         ];
-        revive.extend(source);
+        revive.extend(record);
         Wanted { mail_id, reason, row, revive }
     }
 
@@ -188,8 +199,8 @@ impl QueueMails {
 /// A given-up mail whose event came again: somebody replayed its dead letter.
 const REVIVE: &str = "UPDATE mails SET state = 'queued', reason = NULL, attempts = 0, unclear = 0, \
         due_at = $2, expires_at = $3, changed_at = $2, dead_lettered = 0, recipient = $4, \
-        source_topic = $5, source_partition = $6, source_offset = $7, source_key = $8, \
-        source_headers = $9, payload = $10 \
+        event_topic = $5, event_partition = $6, event_offset = $7, event_source = $8, \
+        event_id = $9, event_key = $10, event_headers = $11, payload = $12 \
     WHERE mail_id = $1 AND state = 'failed' AND dead_lettered = 1";
 
 /// The event that a mail's success will be: its id is the mail's.
@@ -204,4 +215,9 @@ fn address_of(event: &Happening) -> Result<Option<String>, Failure> {
     let address = address::recipient(email)
         .map_err(|invalid| Failure::permanent(invalid.reason(), invalid))?;
     Ok(Some(address.to_string()))
+}
+
+/// The runtime keeps records for this handler, so this is never seen.
+fn no_record() -> Failure {
+    Failure::permanent("no-record", "the runtime handed over an event without its record")
 }

@@ -9,7 +9,8 @@ pub const MIGRATIONS: &[Migration] =
 /// One row a mail, for ever: `mail_id` follows from session and template, so the same mail cannot be
 /// queued twice. `state` is one of `queued, sending, sent, unknown, failed`. `due_at` is when somebody
 /// should look at it next (while `sending`: when the claim ends), and nothing once that is never.
-/// `source_*`, `payload` and `recipient` go when they are no longer needed; the row stays.
+/// `recipient`, `payload` and what is beside it
+/// in the record go when they are no longer needed; the row stays.
 const MAILS: &str = "
 CREATE TABLE mails (
     mail_id TEXT PRIMARY KEY,
@@ -29,11 +30,13 @@ CREATE TABLE mails (
     dead_lettered BIGINT NOT NULL,
     recipient TEXT,
     traceparent TEXT,
-    source_topic TEXT,
-    source_partition BIGINT,
-    source_offset BIGINT,
-    source_key BYTEA,
-    source_headers TEXT,
+    event_topic TEXT NOT NULL,
+    event_partition BIGINT NOT NULL,
+    event_offset BIGINT NOT NULL,
+    event_source TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    event_key BYTEA,
+    event_headers TEXT,
     payload BYTEA
 );
 CREATE INDEX mails_due_at ON mails (due_at) WHERE due_at IS NOT NULL;

@@ -21,8 +21,6 @@ use crate::{
 
 /// First wait after somebody said that there is work: their transaction may not have ended yet.
 const POLL_FIRST: Duration = Duration::from_millis(5);
-/// How long mails under way may take at a stop, before they are abandoned.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long their ends may take to be written then.
 const WRITE_PATIENCE: Duration = Duration::from_secs(3);
 /// How often what is old is forgotten.
@@ -93,7 +91,7 @@ impl Sender {
                 () = tokio::time::sleep(poll) => poll = (poll * 2).min(self.desk.policy.poll_most),
             }
         }
-        end(tasks, &abandon).await;
+        end(tasks, &abandon, self.desk.policy.stop_patience).await;
     }
 
     /// Claims up to `free` mails and begins to send them; how many.
@@ -192,9 +190,9 @@ impl Sender {
 }
 
 /// Lets mails under way come to their end, and not for ever.
-async fn end(mut tasks: JoinSet<Reached>, abandon: &Shutdown) {
+async fn end(mut tasks: JoinSet<Reached>, abandon: &Shutdown, patience: Duration) {
     let all = async |tasks: &mut JoinSet<Reached>| while tasks.join_next().await.is_some() {};
-    if tokio::time::timeout(STOP_PATIENCE, all(&mut tasks)).await.is_err() {
+    if tokio::time::timeout(patience, all(&mut tasks)).await.is_err() {
         // What was not handed over goes back; what was in the middle is `unknown`.
         abandon.cancel();
         tokio::time::timeout(WRITE_PATIENCE, all(&mut tasks)).await.ok();
@@ -245,27 +243,4 @@ fn as_millis(duration: Duration) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn after_a_pause_one_mail_asks_for_all() {
-        let now = Instant::now();
-        let mut hold = Hold::default();
-        assert_eq!(hold.free(4, 1, now), 3);
-        hold.until = Some(now + Duration::from_secs(1));
-        assert_eq!(hold.free(4, 0, now), 0);
-        let later = now + Duration::from_secs(2);
-        assert_eq!(hold.free(4, 0, later), 1);
-        assert_eq!(hold.free(4, 1, later), 0);
-    }
-
-    #[test]
-    fn a_mail_is_under_way_until_its_attempt_is_gone() {
-        let under_way = UnderWay::default();
-        let entry = under_way.enter("m1");
-        assert_eq!(under_way.ids(), ["m1"]);
-        drop(entry);
-        assert!(under_way.ids().is_empty());
-    }
-}
+mod tests;

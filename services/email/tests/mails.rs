@@ -1,6 +1,8 @@
 //! The mails as people and mail servers see them: one golden file a template and part, and what hostile
 //! texts cannot do.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
 use jiff::Timestamp;
 use lettre::message::Mailbox;
 use mailparse::{MailHeaderMap, ParsedMail, parse_mail};
@@ -74,9 +76,11 @@ fn an_order_confirmation_in_yen() {
 
 #[test]
 fn money_is_in_the_currencys_own_form() {
-    for (currency, amount, shown) in
-        [("INR", 123_456_789, "₹12,34,567.89"), ("JPY", 1_500, "¥1,500"), ("KWD", 1_250, "KWD\u{a0}1.250")]
-    {
+    for (currency, amount, shown) in [
+        ("INR", 123_456_789, "₹12,34,567.89"),
+        ("JPY", 1_500, "¥1,500"),
+        ("KWD", 1_250, "KWD\u{a0}1.250"),
+    ] {
         let letter =
             letter(Template::PaymentReceipt, &purchase(currency, vec![line("x", 1, amount)]));
         assert!(letter.text.contains(&format!("Total: {shown}\n")), "{}", letter.text);
@@ -105,7 +109,11 @@ const HOSTILE: [(&str, &str, &str); 9] = [
     ("{% include \"/etc/passwd\" %}", "{% include", "{% include &#34;/etc/passwd&#34; %}"),
     ("<script>alert(1)</script>", "<script>", "&#60;script&#62;alert(1)&#60;/script&#62;"),
     ("\" onload=\"x", "\" onload=\"x", "&#34; onload=&#34;x"),
-    ("a\r\nBcc: eve@example.com\r\n\r\n<b>", "- a Bcc: eve@example.com <b>\n", "a Bcc: eve@example.com &#60;b&#62;"),
+    (
+        "a\r\nBcc: eve@example.com\r\n\r\n<b>",
+        "- a Bcc: eve@example.com <b>\n",
+        "a Bcc: eve@example.com &#60;b&#62;",
+    ),
     (".\r\n.\r\nQUIT", "- . . QUIT\n", "<bdi>. . QUIT</bdi>"),
     ("\u{202e}00.1 \u{2066}x", "- 00.1 x\n", "<bdi>00.1 x</bdi>"),
     ("שולחן עץ", "- שולחן עץ\n", "<bdi>שולחן עץ</bdi>"),
@@ -148,7 +156,10 @@ fn the_link_back_leads_to_the_shop_and_nowhere_else() {
         let text = letter::write(Template::PaymentReceipt, &purchase, "D", &url).unwrap().text;
         text.lines().find(|line| line.starts_with("http")).unwrap().to_owned()
     };
-    assert_eq!(link("https://a.example", SESSION), "https://a.example/success?session_id=cs_test_a1B2c3");
+    assert_eq!(
+        link("https://a.example", SESSION),
+        "https://a.example/success?session_id=cs_test_a1B2c3"
+    );
     assert_eq!(
         link("http://127.0.0.1:8080/eu/?x=1#y", "cs&a=b\r\n<x>"),
         "http://127.0.0.1:8080/eu/success?session_id=cs%26a%3Db%0D%0A%3Cx%3E"

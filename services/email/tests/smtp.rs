@@ -1,6 +1,8 @@
 //! One mail and one server: what each answer, cut and silence is taken for, and what becomes of the
 //! connection.
 
+#![expect(clippy::unwrap_used, reason = "test code")]
+
 mod support;
 
 use std::{
@@ -41,8 +43,7 @@ async fn deliver(smtp: &Smtp, to: &str) -> String {
 
 /// What one act at one stage is taken for.
 async fn outcome(stage: Stage, act: Act) -> String {
-    let server =
-        Server::start(move |at, _, _| if at == stage { act } else { Act::Accept }).await;
+    let server = Server::start(move |at, _, _| if at == stage { act } else { Act::Accept }).await;
     let smtp = Smtp::new(&server.settings(300)).unwrap();
     format!("{stage:?} {act:?} -> {}", deliver(&smtp, "ada@example.com").await)
 }

@@ -28,7 +28,7 @@ struct Orders {
 /// An order as clients see it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Order {
+struct Shown {
     order_id: String,
     user_id: String,
     cart: Vec<CartLine>,
@@ -59,7 +59,7 @@ pub fn router(database: Database, mails: Arc<MailClient>) -> Router {
 async fn show(
     State(orders): State<Orders>,
     Path(order_id): Path<String>,
-) -> Result<Json<Order>, Problem> {
+) -> Result<Json<Shown>, Problem> {
     let parsed = Some(&order_id).filter(|id| id.len() == UUID_LENGTH);
     let Some(id) = parsed.and_then(|id| Uuid::try_parse(id).ok()) else {
         return Err(no_order("an order's id is a UUID, such as the one in the mail"));
@@ -84,7 +84,7 @@ fn no_order(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "Order not found").detail(detail)
 }
 
-async fn load(database: &Database, order_id: Uuid) -> Result<Option<Order>, LoadError> {
+async fn load(database: &Database, order_id: Uuid) -> Result<Option<Shown>, LoadError> {
     let rows = database
         .query(
             "SELECT order_id, session_id, user_id, cart, amount, currency, created_at \
@@ -95,8 +95,8 @@ async fn load(database: &Database, order_id: Uuid) -> Result<Option<Order>, Load
     rows.first().map(order).transpose()
 }
 
-fn order(row: &Row) -> Result<Order, LoadError> {
-    Ok(Order {
+fn order(row: &Row) -> Result<Shown, LoadError> {
+    Ok(Shown {
         order_id: row.text("order_id")?,
         user_id: row.text("user_id")?,
         cart: serde_json::from_str(&row.text("cart")?)?,

@@ -1,5 +1,7 @@
 //! One order a session, however its payment arrives, on both databases; and how an order is shown.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
 mod support;
 
 use std::sync::Arc;
@@ -47,7 +49,10 @@ async fn a_batch_makes_one_order_and_one_event_for_each_payment(store: Store) {
     assert_eq!(placed.iter().map(|order| &order.session_id).collect::<Vec<_>>(), expected);
     let (order, paid) = (&placed[7], payment("cs_7"));
     assert_eq!((order.order_id, &order.user_id), (paid.order_id, &paid.user_id));
-    assert_eq!((&order.cart, order.amount, order.currency), (&paid.cart, paid.amount, paid.currency));
+    assert_eq!(
+        (&order.cart, order.amount, order.currency),
+        (&paid.cart, paid.amount, paid.currency)
+    );
     assert_eq!(count(&store.database).await, 150);
 }
 
@@ -63,10 +68,7 @@ async fn a_session_that_comes_again_under_another_event_id_changes_nothing(store
         received(payment("cs_3"), "e5"),
     ];
     let placed = place(database, &mixed).await.unwrap();
-    assert_eq!(
-        placed.iter().map(|order| &*order.session_id).collect::<Vec<_>>(),
-        ["cs_2", "cs_3"]
-    );
+    assert_eq!(placed.iter().map(|order| &*order.session_id).collect::<Vec<_>>(), ["cs_2", "cs_3"]);
     assert_eq!(count(database).await, 3);
 }
 

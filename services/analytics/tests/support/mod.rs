@@ -7,7 +7,7 @@ use storefront_contract::{
     ServiceId, Shop, Template, ids,
     settings::{DatabaseSettings, DatabaseUrl},
 };
-use storefront_runtime::{Database, Received, Record};
+use storefront_runtime::{Database, Received};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -150,7 +150,7 @@ pub fn received(event: AnyEvent, copy: &str) -> Received<AnyEvent> {
         topic,
         partition: 0,
         offset: 0,
-        record: Record { key: None, payload: None, headers: "[]".into() },
+        record: None,
         event,
     }
 }

@@ -106,10 +106,11 @@ impl Fault {
     pub(super) fn in_phase(self, phase: Phase) -> Outcome {
         let answer = self.answer();
         match (phase, answer.code) {
-            (Phase::Connecting, _) => Outcome::Unreachable(answer),
             // RFC 4954: 530 authentication required, 534 and 538 too weak, 535 refused. An account
             // that stopped working must not cost every mail its life.
-            (Phase::Envelope, Some(530 | 534 | 535 | 538)) => Outcome::Unreachable(answer),
+            (Phase::Connecting, _) | (Phase::Envelope, Some(530 | 534 | 535 | 538)) => {
+                Outcome::Unreachable(answer)
+            }
             (_, Some(400..=499)) => Outcome::Deferred(answer),
             (_, Some(500..=599)) => Outcome::Rejected(answer),
             (Phase::Envelope, _) if matches!(self, Self::NoSmtpUtf8) => Outcome::Rejected(answer),
