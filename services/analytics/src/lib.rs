@@ -40,7 +40,8 @@ pub async fn run_on(
         .await
         .context("could not open the database")?;
     let router = api::router(database.clone());
-    let consumed = async { Ok(consume(&service, &kafka, &database, Record::default()).await?) };
+    let consumed =
+        async { Ok(Box::pin(consume(&service, &kafka, &database, Record::default())).await?) };
     let served = async { Ok(service.serve(listeners, router).await?) };
     let pruned = async {
         prune::run(&database, &service.shutdown).await;

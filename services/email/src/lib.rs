@@ -92,7 +92,7 @@ pub async fn run_with(
     };
     let router = api::router(database.clone());
     let sender = Sender::new(Arc::new(desk), wake, connections);
-    let consumed = async { Ok(consume(&service, &kafka, &database, handler).await?) };
+    let consumed = async { Ok(Box::pin(consume(&service, &kafka, &database, handler)).await?) };
     let served = async { Ok(service.serve(listeners, router).await?) };
     let sent = async {
         sender.run(&service.shutdown).await;

@@ -184,7 +184,7 @@ proptest! {
             prop_assert!(!line[..line.len().saturating_sub(1)].contains(&b'\r'), "bare CR");
         }
         let mail = parse_mail(&bytes).unwrap();
-        let names: Vec<_> = mail.headers.iter().map(|header| header.get_key()).collect();
+        let names: Vec<_> = mail.headers.iter().map(mailparse::MailHeader::get_key).collect();
         prop_assert_eq!(
             names,
             ["From", "To", "Subject", "Message-ID", "Date", "Auto-Submitted", "MIME-Version", "Content-Type"]

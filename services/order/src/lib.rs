@@ -39,7 +39,7 @@ pub async fn run_on(
         .context("could not open the database")?;
     let router = api::router(database.clone(), Arc::new(mails));
     let handler = PlaceOrders::default();
-    let consumed = async { Ok(consume(&service, &kafka, &database, handler).await?) };
+    let consumed = async { Ok(Box::pin(consume(&service, &kafka, &database, handler)).await?) };
     let served = async { Ok(service.serve(listeners, router).await?) };
     let result = tokio::try_join!(consumed, served).map(|_| ());
     database.close().await;
