@@ -18,8 +18,8 @@ pub mod smtp;
 mod words;
 
 #[cfg(test)]
-#[path = "../tests/support/mod.rs"]
-mod support;
+#[path = "../tests/email/server.rs"]
+mod server;
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@ use storefront_contract::{
     settings::{Common, DatabaseSettings, DatabaseUrl, KafkaSecurity, KafkaSettings, SmtpSettings},
 };
 use storefront_runtime::{Database, Failure, Outbox, Received, Record, Service};
+use storefront_testkit::eventually;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -27,8 +28,8 @@ use crate::{
     policy::Policy,
     queue::QueueMails,
     schema::MIGRATIONS,
+    server::{Act, Server, Stage},
     smtp::Smtp,
-    support::{Act, Server, Stage, eventually},
 };
 
 /// Makes two tests of each scenario, `sqlite::NAME` and `postgres::NAME`.
@@ -275,6 +276,8 @@ fn ordered(session: &str) -> Received<Happening> {
     received(order, &format!("order of {session}"), Happening::Ordered)
 }
 
+/// Longest wait for anything.
+const LIMIT: Duration = Duration::from_secs(20);
 const SENT: &str = "sent after 1, 0 unclear";
 
 async fn each_mail_is_sent_once_and_said_once(store: Store) {
@@ -415,7 +418,7 @@ async fn an_absent_server_costs_no_attempts(store: Store) {
     let office = Office::open(&store, &settings).await;
     let events: Vec<_> = (0..10).map(|n| paid(&format!("user{n}"))).collect();
     office.take(&events[..5]).await.unwrap();
-    eventually("the sender notices", async || office.desk.metrics.smtp_up.get() == 0).await;
+    eventually(LIMIT, "the sender notices", async || office.desk.metrics.smtp_up.get() == 0).await;
     // The consumer goes on.
     office.take(&events[5..]).await.unwrap();
     office.comes_to("user9", "queued after 0, 0 unclear").await;
@@ -485,7 +488,7 @@ async fn a_silent_recipient_delays_nobody_else(store: Store) {
     }
     // Longer than a claim lasts: it is kept alive while the mail is under way.
     let since = Instant::now();
-    eventually("a claim's time", async || since.elapsed() > quick().lease * 2).await;
+    eventually(LIMIT, "a claim's time", async || since.elapsed() > quick().lease * 2).await;
     assert_eq!(office.state("silent").await, "sending after 1, 0 unclear");
     office.close().await;
     let state = store.database.query("SELECT state FROM mails WHERE session_id = 'silent'", &[]);
@@ -515,18 +518,18 @@ async fn an_order_waits_for_the_address_of_its_payment(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
     let office = Office::open(&store, &server.settings(5_000)).await;
     office.take(&[ordered("ada"), ordered("nobody")]).await.unwrap();
-    eventually("it is looked for", async || {
+    eventually(LIMIT, "it is looked for", async || {
         let state = office.state("ada").await;
         state.starts_with("queued") && !state.contains("after 0")
     })
     .await;
     let nobody = received(payment("nobody", None), "3", Happening::Paid);
     office.take(&[paid("ada"), nobody]).await.unwrap();
-    eventually("both mails", async || server.taken().len() == 2).await;
-    eventually("both events", async || office.outbox().await.len() == 2).await;
+    eventually(LIMIT, "both mails", async || server.taken().len() == 2).await;
+    eventually(LIMIT, "both events", async || office.outbox().await.len() == 2).await;
     let ids: HashSet<_> = server.taken().into_iter().map(|mail| mail.message_id).collect();
     assert_eq!(ids.len(), 2);
-    eventually("nobody is found out", async || {
+    eventually(LIMIT, "nobody is found out", async || {
         office.state("nobody").await.matches("failed (no-address)").count() == 2
     })
     .await;
@@ -541,7 +544,7 @@ async fn what_expires_while_waiting_is_a_dead_letter(store: Store) {
     .await;
     let office = Office::open_with(&store, &server.settings(5_000), quick(), 400).await;
     office.take(&[paid("ada")]).await.unwrap();
-    eventually("it expires", async || {
+    eventually(LIMIT, "it expires", async || {
         office.state("ada").await.starts_with("failed (mail-expired)")
     })
     .await;
@@ -558,7 +561,7 @@ async fn a_stop_in_the_middle_of_a_mail_leaves_it_unknown(store: Store) {
     .await;
     let office = Office::open(&store, &server.settings(60_000)).await;
     office.take(&[paid("ada")]).await.unwrap();
-    eventually("the mail is on its way", async || server.asked(Stage::Content) == 1).await;
+    eventually(LIMIT, "the mail is on its way", async || server.asked(Stage::Content) == 1).await;
     let stopping = Instant::now();
     office.close().await;
     assert!(stopping.elapsed() < Duration::from_secs(5), "{:?}", stopping.elapsed());

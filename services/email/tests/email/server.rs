@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use storefront_contract::settings::{SmtpSettings, SmtpTls};
@@ -236,14 +236,5 @@ impl Session {
                 _ => (),
             }
         }
-    }
-}
-
-/// Waits until `done` holds, and fails with `what` after 20 s.
-pub async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(20);
-    while !done().await {
-        assert!(Instant::now() < limit, "{what} did not happen within 20 s");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

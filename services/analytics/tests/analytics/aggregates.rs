@@ -1,17 +1,17 @@
 //! Sums are exact whatever comes twice, late, or out of order, on both databases.
 
-#![expect(clippy::unwrap_used, reason = "test code")]
-
-mod support;
-
 use jiff::Timestamp;
 use serde_json::json;
 use storefront_analytics::{Record, Report, prune, report, router};
 use storefront_contract::{AnyEvent, Template};
 use storefront_runtime::{Database, DatabaseError, Received};
 use storefront_testkit::Http;
-use support::{Sale, Store, received};
 use tokio::net::TcpListener;
+
+use crate::{
+    on_both,
+    support::{Sale, Store, received},
+};
 
 on_both!(
     a_day_of_sales,
@@ -90,14 +90,13 @@ async fn what_comes_again_counts_once(store: Store) {
     take(&store.database, sales()).await;
     let once = read(&store.database).await;
     // The same happenings under other event ids: the inbox does not know them, the sessions do.
-    let again: Vec<_> =
-        sales().into_iter().map(|received| support::received(received.event, "/again")).collect();
+    let again: Vec<_> = sales().into_iter().map(|r| received(r.event, "/again")).collect();
     take(&store.database, again.clone()).await;
-    for received in again {
-        take(&store.database, vec![received]).await;
+    for event in again {
+        take(&store.database, vec![event]).await;
     }
     let twice: Vec<_> =
-        sales().into_iter().flat_map(|r| [r.clone(), support::received(r.event, "/b")]).collect();
+        sales().into_iter().flat_map(|r| [r.clone(), received(r.event, "/b")]).collect();
     assert_eq!(read(&store.database).await, once);
     let other = Store::sqlite().await;
     take(&other.database, twice).await;

@@ -1,18 +1,21 @@
-//! Records put on topics, by a client of the tests' own.
+//! Records put on topics and read back, by clients of the tests' own.
 
 use std::time::Duration;
 
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
+use serde_json::Value;
 use storefront_contract::{Event, Names, ServiceId, Topic, settings::KafkaSettings};
 
 /// Topics under a prefix of one test's own, on the shared broker.
 pub struct Topics {
     pub settings: KafkaSettings,
     names: Names,
+    brokers: String,
     producer: FutureProducer,
 }
 
@@ -32,7 +35,7 @@ impl Topics {
             security: storefront_contract::settings::KafkaSecurity::default(),
         };
         let producer = ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
-        Self { settings, names, producer }
+        Self { settings, names, brokers, producer }
     }
 
     /// Puts an event on its topic under a `ce_id`.
@@ -45,9 +48,33 @@ impl Topics {
             .insert(header("ce_type", E::TYPE))
             .insert(header("ce_time", "2026-11-14T10:31:07Z"));
         let (topic, payload) = (self.names.topic(E::TOPIC), serde_json::to_vec(event).unwrap());
-        let record =
-            FutureRecord::to(&topic).key(event.key()).payload(&payload).headers(headers);
+        let record = FutureRecord::to(&topic).key(event.key()).payload(&payload).headers(headers);
         self.producer.send(record, Duration::from_secs(20)).await.unwrap();
     }
 
+    /// All values that stand on a topic now.
+    pub fn values(&self, topic: Topic) -> Vec<Value> {
+        let name = self.names.topic(topic);
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", "reader")
+            .set("enable.auto.commit", "false")
+            .create()
+            .unwrap();
+        let (mut list, mut left) = (TopicPartitionList::new(), 0);
+        for partition in 0..3 {
+            let limit = Duration::from_secs(10);
+            let (low, high) = consumer.fetch_watermarks(&name, partition, limit).unwrap();
+            left += high - low;
+            list.add_partition_offset(&name, partition, Offset::Beginning).unwrap();
+        }
+        consumer.assign(&list).unwrap();
+        let mut values = Vec::new();
+        while left > 0 {
+            let record = consumer.poll(Duration::from_secs(10)).unwrap().unwrap();
+            values.push(serde_json::from_slice(record.payload().unwrap()).unwrap());
+            left -= 1;
+        }
+        values
+    }
 }

@@ -1,11 +1,5 @@
 //! The whole service on a real Kafka: payments go in as records, orders come out as records and by HTTP.
 
-#![expect(clippy::unwrap_used, reason = "test code")]
-
-#[path = "support/kafka.rs"]
-mod kafka;
-mod support;
-
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,12 +9,16 @@ use storefront_contract::{
 };
 use storefront_runtime::{Listeners, Shutdown};
 use storefront_testkit::{Http, eventually};
-use support::{payment, shop};
+
+use crate::{
+    kafka::Topics,
+    support::{payment, shop},
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs the service until the end of `work`, which gets its URL; it must end cleanly and soon.
-async fn with_service(database_url: String, topics: &kafka::Topics, work: impl AsyncFnOnce(String)) {
+async fn with_service(database_url: String, topics: &Topics, work: impl AsyncFnOnce(String)) {
     let listeners = Listeners::loopback().await.unwrap();
     let url = format!("http://{}", listeners.http_address().unwrap());
     let common = Common {
@@ -45,7 +43,7 @@ async fn with_service(database_url: String, topics: &kafka::Topics, work: impl A
 }
 
 async fn each_session_becomes_one_order(database_url: String) {
-    let topics = kafka::Topics::of(ServiceId::Order).await;
+    let topics = Topics::of(ServiceId::Order).await;
     for n in 0..30 {
         let mut payment = payment(&format!("cs_{n}"));
         payment.user_id = format!("user-{}", n % 7);
@@ -55,10 +53,8 @@ async fn each_session_becomes_one_order(database_url: String) {
         }
     }
     with_service(database_url, &topics, async |url| {
-        eventually(LIMIT, "30 orders", async || {
-            topics.values(Topic::OrderSuccessful).len() == 30
-        })
-        .await;
+        eventually(LIMIT, "30 orders", async || topics.values(Topic::OrderSuccessful).len() == 30)
+            .await;
         for n in 0..30 {
             let payment = payment(&format!("cs_{n}"));
             let reply = Http::default().get(format!("{url}/orders/{}", payment.order_id)).await;
@@ -67,7 +63,8 @@ async fn each_session_becomes_one_order(database_url: String) {
         }
         // One more behind all the others: when it is there, nothing else is still on its way.
         topics.put(&payment("cs_last"), "last").await;
-        eventually(LIMIT, "the last", async || topics.values(Topic::OrderSuccessful).len() > 30).await;
+        eventually(LIMIT, "the last", async || topics.values(Topic::OrderSuccessful).len() > 30)
+            .await;
         let orders = topics.values(Topic::OrderSuccessful);
         let mut sessions: Vec<_> = orders.iter().map(|o| o["sessionId"].to_string()).collect();
         sessions.sort();

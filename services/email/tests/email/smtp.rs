@@ -1,10 +1,6 @@
 //! One mail and one server: what each answer, cut and silence is taken for, and what becomes of the
 //! connection.
 
-#![expect(clippy::unwrap_used, reason = "test code")]
-
-mod support;
-
 use std::{
     fs,
     time::{Duration, Instant},
@@ -16,7 +12,8 @@ use storefront_email::{
     smtp::{Outcome, Parcel, Smtp},
 };
 use storefront_runtime::Shutdown;
-use support::{Act, Server, Stage};
+
+use crate::server::{Act, Server, Stage};
 
 fn parcel(to: &str) -> Parcel {
     Parcel {

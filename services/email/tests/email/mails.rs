@@ -1,8 +1,6 @@
 //! The mails as people and mail servers see them: one golden file a template and part, and what hostile
 //! texts cannot do.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
-
 use jiff::Timestamp;
 use lettre::message::Mailbox;
 use mailparse::{MailHeaderMap, ParsedMail, parse_mail};

@@ -1,9 +1,5 @@
 //! One order a session, however its payment arrives, on both databases; and how an order is shown.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
-
-mod support;
-
 use std::sync::Arc;
 
 use axum::{Json, Router, extract::Path, routing::get};
@@ -12,8 +8,12 @@ use storefront_contract::{OrderSuccessful, PaymentSuccessful};
 use storefront_order::{MailClient, PlaceOrders, router};
 use storefront_runtime::{Database, Failure, Received};
 use storefront_testkit::Http;
-use support::{Store, payment, received};
 use tokio::net::TcpListener;
+
+use crate::{
+    on_both,
+    support::{Store, payment, received},
+};
 
 on_both!(
     a_batch_makes_one_order_and_one_event_for_each_payment,

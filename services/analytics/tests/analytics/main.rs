@@ -1,0 +1,8 @@
+//! Exact sums, on both databases and on a real Kafka.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
+mod aggregates;
+mod kafka;
+mod service;
+mod support;
