@@ -1,7 +1,7 @@
 //! The `Storefront` type: what a shop writes down, with the rules the API server checks.
 //!
 //! Doc comments here are what `kubectl explain storefront` prints. Defaults are applied by the plan,
-//! not by the API server, so that GitOps tools see no difference between a file and the cluster.
+//! not by the API server, so that tools that compare see no difference between a file and the cluster.
 
 mod catalog;
 mod database;

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition, generated from the types in `api`. It is written to
+//! The `CustomResourceDefinition`, generated from the types in `api`. It is written to
 //! `crds/storefront.yaml`, where a test holds it equal to the types.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -128,8 +128,8 @@ pub fn plan(storefront: &Storefront, placement: &Placement) -> Result<Plan, Inva
     let gateway = checks.gateway(spec);
     let email = checks.email(storefront);
     let replicas = checks.replicas(spec);
-    let (Some(shop), Some(currency), Some(topics), Some(gateway), Some(email)) =
-        (shop, currency, topics, gateway, email)
+    let (Some(shop), Some(currency), Some(topics), Some(gateway)) =
+        (shop, currency, topics, gateway)
     else {
         return Err(checks.into_invalid());
     };

@@ -1,5 +1,7 @@
 //! What people read when their manifest is wrong: one file a mistake, one reviewed snapshot each.
 
+#![expect(clippy::unwrap_used, reason = "a failed expectation fails the test")]
+
 use std::{fs, path::Path};
 
 use storefront_operator::manifest;

@@ -1,6 +1,8 @@
 //! What a manifest becomes: one file a case, one reviewed snapshot each; and that every service reads
 //! back what was written for it.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed expectation fails the test")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

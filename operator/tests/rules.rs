@@ -1,6 +1,8 @@
 //! Every rule of the Storefront with a case that holds and one that does not, evaluated as the API
 //! server does. A rule without a case fails the test.
 
+#![expect(clippy::unwrap_used, reason = "a failed expectation fails the test")]
+
 use std::collections::BTreeSet;
 
 use kube::core::cel::Validator;
@@ -12,192 +14,164 @@ use storefront_operator::{
 
 /// A rule, a `spec` for which it holds, and one for which it does not. What a spec lacks to be
 /// complete is filled in.
-fn cases() -> Vec<(Rule, &'static str, &'static str)> {
-    vec![
-        (rules::CURRENCY, "currency: KWD", "currency: inr"),
-        (rules::CATALOG_HAS_CURRENCY, "{currency: INR, catalog: {products: []}}", "catalog: {}"),
-        (
-            rules::STRIPE_HAS_CATALOG,
-            "{catalog: {}, payment: {stripe: {secretRef: {name: a}}}}",
-            "payment: {stripe: {secretRef: {name: a}}}",
-        ),
-        (rules::CATALOG_ONE, "catalog: {products: []}", "catalog: {}"),
-        (
-            rules::CATALOG_ONE,
-            "catalog: {configMapRef: {}}",
-            "catalog: {products: [], configMapRef: {}}",
-        ),
-        (rules::PRODUCTS_SOME, "catalog: {products: [{id: a}]}", "catalog: {products: []}"),
-        (
-            rules::PRODUCTS_UNIQUE,
-            "catalog: {products: [{id: a}, {id: A}]}",
-            "catalog: {products: [{id: a}, {id: b}, {id: a}]}",
-        ),
-        (
-            rules::PRODUCT_ID,
-            "catalog: {products: [{id: a.B_1-x}]}",
-            "catalog: {products: [{id: 'a:b'}]}",
-        ),
-        (rules::PRODUCT_ID, "catalog: {products: [{id: a}]}", "catalog: {products: [{id: 'a,b'}]}"),
-        (rules::PRODUCT_ID, "catalog: {products: [{id: '0'}]}", "catalog: {products: [{id: ''}]}"),
-        (
-            rules::PRODUCT_NAME,
-            "catalog: {products: [{name: चाय ☕}]}",
-            "catalog: {products: [{name: ' '}]}",
-        ),
-        (
-            rules::PRODUCT_NAME,
-            "catalog: {products: [{name: a}]}",
-            r#"catalog: {products: [{name: "a\nb"}]}"#,
-        ),
-        (
-            rules::PRODUCT_PRICE,
-            "catalog: {products: [{price: 0}]}",
-            "catalog: {products: [{price: -1}]}",
-        ),
-        (
-            rules::PRODUCT_PRICE,
-            "catalog: {products: [{price: 999999999999}]}",
-            "catalog: {products: [{price: 1000000000000}]}",
-        ),
-        (
-            rules::PRODUCT_IMAGE,
-            "catalog: {products: [{image: /a.svg}]}",
-            "catalog: {products: [{image: //evil.example/a.svg}]}",
-        ),
-        (
-            rules::PRODUCT_IMAGE,
-            "catalog: {products: [{image: 'https://a.example/a'}]}",
-            "catalog: {products: [{image: 'http://a.example/a'}]}",
-        ),
-        (
-            rules::OBJECT_NAME,
-            "catalog: {configMapRef: {name: a-1.b}}",
-            "catalog: {configMapRef: {name: a/b}}",
-        ),
-        (
-            rules::DATA_KEY,
-            "catalog: {configMapRef: {key: a_B-1.json}}",
-            "catalog: {configMapRef: {key: ../a}}",
-        ),
-        (
-            rules::DATA_KEY,
-            "catalog: {configMapRef: {key: .a}}",
-            "catalog: {configMapRef: {key: ..a}}",
-        ),
-        (rules::PAYMENT_ONE, "payment: {sandbox: {}}", "payment: {}"),
-        (rules::PAYMENT_ONE, "payment: {stripe: {}}", "payment: {sandbox: {}, stripe: {}}"),
-        (rules::KAFKA_ONE, "kafka: {}", "kafka: {managed: {}, strimzi: {}}"),
-        (rules::KAFKA_ONE, "kafka: {external: {}}", "kafka: {external: {}, strimzi: {}}"),
-        (
-            rules::REPLICATION_FITS,
-            "kafka: {managed: {replicas: 3}, topics: {replicationFactor: 3}}",
-            "kafka: {managed: {}, topics: {replicationFactor: 2}}",
-        ),
-        (
-            rules::REPLICATION_FITS,
-            "kafka: {external: {}, topics: {replicationFactor: 5}}",
-            "kafka: {topics: {replicationFactor: 2}}",
-        ),
-        (
-            rules::KAFKA_REPLICAS,
-            "kafka: {managed: {replicas: 3}}",
-            "kafka: {managed: {replicas: 2}}",
-        ),
-        (
-            rules::BOOTSTRAP_SERVERS,
-            "kafka: {external: {bootstrapServers: 'b-1.example:9092, b-2:9093'}}",
-            "kafka: {external: {bootstrapServers: b-1.example}}",
-        ),
-        (rules::PREFIX, "kafka: {prefix: ''}", "kafka: {prefix: a/b}"),
-        (
-            rules::PARTITIONS,
-            "kafka: {topics: {partitions: 200}}",
-            "kafka: {topics: {partitions: 0}}",
-        ),
-        (
-            rules::REPLICATION_FACTOR,
-            "kafka: {external: {}, topics: {replicationFactor: 9}}",
-            "kafka: {external: {}, topics: {replicationFactor: 10}}",
-        ),
-        (
-            rules::NO_COMPACTION,
-            "kafka: {topics: {config: {cleanup.policy: delete, retention.ms: 5}}}",
-            "kafka: {topics: {config: {cleanup.policy: 'compact,delete'}}}",
-        ),
-        (rules::DATABASE_ONE, "database: {}", "database: {managed: {}, external: {}}"),
-        (rules::EMAIL_ONE, "email: {smtp: {}}", "email: {inbox: {}, smtp: {}}"),
-        (rules::SMTP_HAS_FROM, "email: {from: a@b, smtp: {}}", "email: {smtp: {}}"),
-        (rules::EMAIL_FROM, "email: {from: 'Demo <a+b@c.example>'}", "email: {from: Demo}"),
-        (
-            rules::EMAIL_FROM,
-            "email: {from: a@b.example}",
-            "email: {from: 'a@b.example, c@d.example'}",
-        ),
-        (rules::EMAIL_FROM, "email: {from: '<a@b>'}", r#"email: {from: "a@b\r\nBcc: c@d"}"#),
-        (rules::SEND_ON_SOME, "email: {sendOn: [order-successful]}", "email: {sendOn: []}"),
-        (rules::MAX_AGE_HOURS, "email: {maxAgeHours: 8760}", "email: {maxAgeHours: 0}"),
-        (
-            rules::SMTP_HOST,
-            "email: {smtp: {host: smtp.gmail.com}}",
-            "email: {smtp: {host: 'smtp://a'}}",
-        ),
-        (
-            rules::SMTP_HOST,
-            "email: {smtp: {host: 10.0.0.1}}",
-            "email: {smtp: {host: 169.254.169.254}}",
-        ),
-        (rules::PORT, "email: {smtp: {port: 65535}}", "email: {smtp: {port: 65536}}"),
-        (
-            rules::NO_CLEAR_PASSWORD,
-            "email: {smtp: {secretRef: {}}}",
-            "email: {smtp: {tls: none, secretRef: {}}}",
-        ),
-        (
-            rules::HOST,
-            "gateway: {host: shop.example.com}",
-            "gateway: {host: 'https://shop.example.com'}",
-        ),
-        (rules::HOST, "gateway: {host: localhost}", "gateway: {host: 'shop.example.com:8080'}"),
-        (
-            rules::NETWORKS,
-            "gateway: {trustedProxies: [10.0.0.0/8, '::1']}",
-            "gateway: {trustedProxies: [10.0.0.0/33]}",
-        ),
-        (
-            rules::REQUEST_TIMEOUT,
-            "gateway: {requestTimeoutMs: 10}",
-            "gateway: {requestTimeoutMs: 9}",
-        ),
-        (rules::REPLICAS, "services: {order: {replicas: 0}}", "services: {order: {replicas: -1}}"),
-        (
-            rules::IMAGE,
-            "services: {order: {image: 'ghcr.io/shop/order:1@sha256:0a'}}",
-            "services: {order: {image: '--privileged'}}",
-        ),
-        (
-            rules::QUANTITY,
-            "services: {order: {resources: {limits: {cpu: 2, memory: 1.5Gi}}}}",
-            "services: {order: {resources: {limits: {cpu: -2}}}}",
-        ),
-        (
-            rules::QUANTITY,
-            "kafka: {managed: {storage: {size: 10Gi}}}",
-            "kafka: {managed: {storage: {size: lots}}}",
-        ),
-    ]
-}
+const CASES: &[(Rule, &str, &str)] = &[
+    (rules::CURRENCY, "currency: KWD", "currency: inr"),
+    (rules::CATALOG_HAS_CURRENCY, "{currency: INR, catalog: {products: []}}", "catalog: {}"),
+    (
+        rules::STRIPE_HAS_CATALOG,
+        "{catalog: {}, payment: {stripe: {secretRef: {name: a}}}}",
+        "payment: {stripe: {secretRef: {name: a}}}",
+    ),
+    (rules::CATALOG_ONE, "catalog: {products: []}", "catalog: {}"),
+    (
+        rules::CATALOG_ONE,
+        "catalog: {configMapRef: {}}",
+        "catalog: {products: [], configMapRef: {}}",
+    ),
+    (rules::PRODUCTS_SOME, "catalog: {products: [{id: a}]}", "catalog: {products: []}"),
+    (
+        rules::PRODUCTS_UNIQUE,
+        "catalog: {products: [{id: a}, {id: A}]}",
+        "catalog: {products: [{id: a}, {id: b}, {id: a}]}",
+    ),
+    (
+        rules::PRODUCT_ID,
+        "catalog: {products: [{id: a.B_1-x}]}",
+        "catalog: {products: [{id: 'a:b'}]}",
+    ),
+    (rules::PRODUCT_ID, "catalog: {products: [{id: a}]}", "catalog: {products: [{id: 'a,b'}]}"),
+    (rules::PRODUCT_ID, "catalog: {products: [{id: '0'}]}", "catalog: {products: [{id: ''}]}"),
+    (
+        rules::PRODUCT_NAME,
+        "catalog: {products: [{name: चाय ☕}]}",
+        "catalog: {products: [{name: ' '}]}",
+    ),
+    (
+        rules::PRODUCT_NAME,
+        "catalog: {products: [{name: a}]}",
+        r#"catalog: {products: [{name: "a\nb"}]}"#,
+    ),
+    (
+        rules::PRODUCT_PRICE,
+        "catalog: {products: [{price: 0}]}",
+        "catalog: {products: [{price: -1}]}",
+    ),
+    (
+        rules::PRODUCT_PRICE,
+        "catalog: {products: [{price: 999999999999}]}",
+        "catalog: {products: [{price: 1000000000000}]}",
+    ),
+    (
+        rules::PRODUCT_IMAGE,
+        "catalog: {products: [{image: /a.svg}]}",
+        "catalog: {products: [{image: //evil.example/a.svg}]}",
+    ),
+    (
+        rules::PRODUCT_IMAGE,
+        "catalog: {products: [{image: 'https://a.example/a'}]}",
+        "catalog: {products: [{image: 'http://a.example/a'}]}",
+    ),
+    (
+        rules::OBJECT_NAME,
+        "catalog: {configMapRef: {name: a-1.b}}",
+        "catalog: {configMapRef: {name: a/b}}",
+    ),
+    (
+        rules::DATA_KEY,
+        "catalog: {configMapRef: {key: a_B-1.json}}",
+        "catalog: {configMapRef: {key: ../a}}",
+    ),
+    (rules::DATA_KEY, "catalog: {configMapRef: {key: .a}}", "catalog: {configMapRef: {key: ..a}}"),
+    (rules::PAYMENT_ONE, "payment: {sandbox: {}}", "payment: {}"),
+    (rules::PAYMENT_ONE, "payment: {stripe: {}}", "payment: {sandbox: {}, stripe: {}}"),
+    (rules::KAFKA_ONE, "kafka: {}", "kafka: {managed: {}, strimzi: {}}"),
+    (rules::KAFKA_ONE, "kafka: {external: {}}", "kafka: {external: {}, strimzi: {}}"),
+    (
+        rules::REPLICATION_FITS,
+        "kafka: {managed: {replicas: 3}, topics: {replicationFactor: 3}}",
+        "kafka: {managed: {}, topics: {replicationFactor: 2}}",
+    ),
+    (
+        rules::REPLICATION_FITS,
+        "kafka: {external: {}, topics: {replicationFactor: 5}}",
+        "kafka: {topics: {replicationFactor: 2}}",
+    ),
+    (rules::KAFKA_REPLICAS, "kafka: {managed: {replicas: 3}}", "kafka: {managed: {replicas: 2}}"),
+    (
+        rules::BOOTSTRAP_SERVERS,
+        "kafka: {external: {bootstrapServers: 'b-1.example:9092, b-2:9093'}}",
+        "kafka: {external: {bootstrapServers: b-1.example}}",
+    ),
+    (rules::PREFIX, "kafka: {prefix: ''}", "kafka: {prefix: a/b}"),
+    (rules::PARTITIONS, "kafka: {topics: {partitions: 200}}", "kafka: {topics: {partitions: 0}}"),
+    (
+        rules::REPLICATION_FACTOR,
+        "kafka: {external: {}, topics: {replicationFactor: 9}}",
+        "kafka: {external: {}, topics: {replicationFactor: 10}}",
+    ),
+    (
+        rules::NO_COMPACTION,
+        "kafka: {topics: {config: {cleanup.policy: delete, retention.ms: 5}}}",
+        "kafka: {topics: {config: {cleanup.policy: 'compact,delete'}}}",
+    ),
+    (rules::DATABASE_ONE, "database: {}", "database: {managed: {}, external: {}}"),
+    (rules::EMAIL_ONE, "email: {smtp: {}}", "email: {inbox: {}, smtp: {}}"),
+    (rules::SMTP_HAS_FROM, "email: {from: a@b, smtp: {}}", "email: {smtp: {}}"),
+    (rules::EMAIL_FROM, "email: {from: 'Demo <a+b@c.example>'}", "email: {from: Demo}"),
+    (rules::EMAIL_FROM, "email: {from: a@b.example}", "email: {from: 'a@b.example, c@d.example'}"),
+    (rules::EMAIL_FROM, "email: {from: '<a@b>'}", r#"email: {from: "a@b\r\nBcc: c@d"}"#),
+    (rules::SEND_ON_SOME, "email: {sendOn: [order-successful]}", "email: {sendOn: []}"),
+    (rules::MAX_AGE_HOURS, "email: {maxAgeHours: 8760}", "email: {maxAgeHours: 0}"),
+    (
+        rules::SMTP_HOST,
+        "email: {smtp: {host: smtp.gmail.com}}",
+        "email: {smtp: {host: 'smtp://a'}}",
+    ),
+    (rules::SMTP_HOST, "email: {smtp: {host: 10.0.0.1}}", "email: {smtp: {host: 169.254.169.254}}"),
+    (rules::PORT, "email: {smtp: {port: 65535}}", "email: {smtp: {port: 65536}}"),
+    (
+        rules::NO_CLEAR_PASSWORD,
+        "email: {smtp: {secretRef: {}}}",
+        "email: {smtp: {tls: none, secretRef: {}}}",
+    ),
+    (
+        rules::HOST,
+        "gateway: {host: shop.example.com}",
+        "gateway: {host: 'https://shop.example.com'}",
+    ),
+    (rules::HOST, "gateway: {host: localhost}", "gateway: {host: 'shop.example.com:8080'}"),
+    (
+        rules::NETWORKS,
+        "gateway: {trustedProxies: [10.0.0.0/8, '::1']}",
+        "gateway: {trustedProxies: [10.0.0.0/33]}",
+    ),
+    (rules::REQUEST_TIMEOUT, "gateway: {requestTimeoutMs: 10}", "gateway: {requestTimeoutMs: 9}"),
+    (rules::REPLICAS, "services: {order: {replicas: 0}}", "services: {order: {replicas: -1}}"),
+    (
+        rules::IMAGE,
+        "services: {order: {image: 'ghcr.io/shop/order:1@sha256:0a'}}",
+        "services: {order: {image: '--privileged'}}",
+    ),
+    (
+        rules::QUANTITY,
+        "services: {order: {resources: {limits: {cpu: 2, memory: 1.5Gi}}}}",
+        "services: {order: {resources: {limits: {cpu: -2}}}}",
+    ),
+    (
+        rules::QUANTITY,
+        "kafka: {managed: {storage: {size: 10Gi}}}",
+        "kafka: {managed: {storage: {size: lots}}}",
+    ),
+];
 
 /// Transition rules: before, an edit that is allowed, one that is not.
-fn transitions() -> Vec<(Rule, &'static str, &'static str, &'static str)> {
-    vec![
-        (rules::CURRENCY_STAYS, "currency: USD", "currency: USD", "currency: EUR"),
-        (rules::CURRENCY_STAYS, "{}", "currency: INR", "currency: USD"),
-        (rules::CURRENCY_STAYS, "currency: INR", "{}", "currency: inr"),
-        (rules::PREFIX_STAYS, "{}", "kafka: {prefix: ''}", "kafka: {prefix: a}"),
-        (rules::PREFIX_STAYS, "kafka: {prefix: a}", "kafka: {prefix: a, external: {}}", "{}"),
-    ]
-}
+const TRANSITIONS: &[(Rule, &str, &str, &str)] = &[
+    (rules::CURRENCY_STAYS, "currency: USD", "currency: USD", "currency: EUR"),
+    (rules::CURRENCY_STAYS, "{}", "currency: INR", "currency: USD"),
+    (rules::CURRENCY_STAYS, "currency: INR", "{}", "currency: inr"),
+    (rules::PREFIX_STAYS, "{}", "kafka: {prefix: ''}", "kafka: {prefix: a}"),
+    (rules::PREFIX_STAYS, "kafka: {prefix: a}", "kafka: {prefix: a, external: {}}", "{}"),
+];
 
 struct Cluster {
     schema: Value,
@@ -232,7 +206,7 @@ fn holds(refusals: &[String], rule: Rule) -> bool {
 #[test]
 fn every_rule_holds_and_fails_where_it_should() {
     let cluster = Cluster::new();
-    for (rule, right, wrong) in cases() {
+    for &(rule, right, wrong) in CASES {
         let refusals = cluster.refusals(&object(right), None);
         assert!(holds(&refusals, rule), "{right}\n{refusals:#?}");
         let refusals = cluster.refusals(&object(wrong), None);
@@ -243,7 +217,7 @@ fn every_rule_holds_and_fails_where_it_should() {
 #[test]
 fn an_edit_cannot_change_what_must_stay() {
     let cluster = Cluster::new();
-    for (rule, before, right, wrong) in transitions() {
+    for &(rule, before, right, wrong) in TRANSITIONS {
         let before = object(before);
         let refusals = cluster.refusals(&object(right), Some(&before));
         assert!(holds(&refusals, rule), "{right}\n{refusals:#?}");
@@ -271,8 +245,8 @@ fn names_of_objects_can_be_made_from_the_shops_name() {
 
 #[test]
 fn no_rule_is_without_a_case() {
-    let mut tested: BTreeSet<_> = cases().into_iter().map(|case| case.0.1.to_owned()).collect();
-    tested.extend(transitions().into_iter().map(|case| case.0.1.to_owned()));
+    let mut tested: BTreeSet<_> = CASES.iter().map(|case| case.0.1.to_owned()).collect();
+    tested.extend(TRANSITIONS.iter().map(|case| case.0.1.to_owned()));
     tested.insert(rules::NAME.1.to_owned());
     let mut written = BTreeSet::new();
     collect(&Cluster::new().schema, &mut written);

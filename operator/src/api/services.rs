@@ -113,7 +113,7 @@ pub struct Storage {
     #[x_kube(validation = rules::QUANTITY)]
     pub size: Option<Scalar>,
 
-    /// Name of a StorageClass. Default: the cluster's default.
+    /// Name of a `StorageClass`. Default: the cluster's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::OBJECT_NAME)]

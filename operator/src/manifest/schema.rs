@@ -1,4 +1,4 @@
-//! Checks names, types and sizes against the CustomResourceDefinition's schema, as the API server
+//! Checks names, types and sizes against the `CustomResourceDefinition`'s schema, as the API server
 //! does, in words for people. Rules over values are CEL rules and are not checked here.
 
 use serde_json::{Map, Value};
@@ -82,7 +82,7 @@ pub(super) fn check(schema: &Value, object: &Value) -> Vec<Finding> {
         match fields.get("metadata") {
             Some(Value::Object(metadata)) => check.metadata(metadata),
             Some(other) => {
-                check.add("metadata", format!("{}; write name: demo below it", typed(other)))
+                check.add("metadata", format!("{}; write name: demo below it", typed(other)));
             }
             None => check.add("metadata.name", "is missing; write metadata: {name: demo}"),
         }

@@ -195,7 +195,7 @@ impl Checks {
         complete.then_some(GatewayChecked { trusted_proxies, request_timeout_ms: timeout.into() })
     }
 
-    pub fn email(&mut self, storefront: &Storefront) -> Option<EmailChecked> {
+    pub fn email(&mut self, storefront: &Storefront) -> EmailChecked {
         let spec = &storefront.spec;
         let email = spec.email.as_ref();
         if let Some(smtp) = spec.smtp() {
@@ -214,7 +214,7 @@ impl Checks {
         let from = email.and_then(|email| email.from.clone());
         let from = from.unwrap_or_else(|| format!("{name} <shop@localhost>"));
         self.rule(is_mailbox(&from), "spec.email.from", rules::EMAIL_FROM);
-        Some(EmailChecked { from, max_age_hours: hours.into() })
+        EmailChecked { from, max_age_hours: hours.into() }
     }
 
     /// Instances of the services that say how many.
