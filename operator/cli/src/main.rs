@@ -1,1 +1,5 @@
-fn main() {}
+//! The `storefront` command.
+
+fn main() -> std::process::ExitCode {
+    storefront::main()
+}
