@@ -275,6 +275,31 @@ async fn two_instances_write_each_event_once() -> anyhow::Result<()> {
     shop.close().await
 }
 
+/// The last guard: two instances that both believe to be alone, and both hear that it is paid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_ends_too_early_doubles_nothing() -> anyhow::Result<()> {
+    let shop = Shop::open_with(On::Postgres, Wish { webhooks: false, ..Wish::default() }).await?;
+    let second = shop.second().await?;
+    let session = shop.checkout("u-1").await?;
+    shop.sandbox.pay(&session).await?;
+    shop.sandbox.set_faults(FaultSettings { api_delay_ms: 1_500, ..FaultSettings::default() });
+    let steal = async {
+        // As if the first one had slept for longer than its claim lasts.
+        let claimed = "UPDATE payments SET claimed_until = 0 WHERE claimed_until > 0 RETURNING id";
+        eventually(SOON, "the first one asks", async || {
+            shop.sql(claimed, &[]).await.is_ok_and(|rows| rows.len() == 1)
+        })
+        .await;
+        shop.http.get(format!("{second}/payment/verify?session_id={session}")).await
+    };
+    let (first, other) = tokio::join!(shop.verify(&session), steal);
+    for reply in [first?, other?] {
+        assert_eq!(reply.expect_status(200)?.json()?["status"], "paid");
+    }
+    assert_eq!(shop.outbox().await?.len(), 1);
+    shop.close().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_event_a_thousand_times_is_one_payment() -> anyhow::Result<()> {
     let shop = Shop::open_with(On::Sqlite, Wish { webhooks: false, ..Wish::default() }).await?;
