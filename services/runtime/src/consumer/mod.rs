@@ -124,14 +124,18 @@ async fn run<H: Handler>(
         options,
         parked: Arc::new(Notify::new()),
     });
-    let health = service.health.dependency("database");
+    // Names of their own: the relay says "database", and each would take the other's word back.
+    let (health, parked) =
+        (service.health.dependency("consumer"), service.health.dependency("parked"));
+    health.up();
+    parked.up();
     let consumer = Consumer {
         engine: Arc::clone(&engine),
         settings: kafka.clone(),
         topics,
         runtime: tokio::runtime::Handle::current(),
         shutdown: stop.clone(),
-        database: health.clone(),
+        health,
         kafka: service.health.dependency("kafka"),
         gaps: Gaps::new(&service.metrics),
     };
@@ -144,7 +148,7 @@ async fn run<H: Handler>(
         stop.cancel();
         result
     };
-    let parked = Arc::clone(&engine).run_parked(health, stop.clone());
+    let parked = Arc::clone(&engine).run_parked(parked, stop.clone());
     let pruning = engine.prune_inbox(stop.clone());
     let inner = async {
         let (result, (), ()) = tokio::join!(consuming, parked, pruning);

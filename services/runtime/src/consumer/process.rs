@@ -27,6 +27,8 @@ use crate::{
 const CHUNK: usize = 10;
 /// How often a transaction that lost against another one is run again before it counts as trouble.
 const CONFLICTS_MAX: u32 = 5;
+/// One that waited longer for a lock did not collide: somebody sits on it.
+const CONFLICT_LIMIT: Duration = Duration::from_secs(1);
 /// Longest time without a poll while parts of a batch are handled one after the other.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Longest wait in one poll while the consumer is paused.
@@ -52,6 +54,7 @@ impl<H: Handler> Consumer<H> {
             };
             let steps = batch::steps(&batch[..size], &client.context().assignment());
             let placed: Vec<Placed<'_>> = batch[..size].iter().map(Entry::placed).collect();
+            let started = Instant::now();
             let result = self.runtime.block_on(self.engine.attempt(&placed, &steps, mode));
             match result {
                 Ok(outcomes) => {
@@ -81,7 +84,9 @@ impl<H: Handler> Consumer<H> {
                     self.block(client, &place);
                 }
                 Err(Stop::Dependency(error))
-                    if error.kind() == Kind::Conflict && conflicts < CONFLICTS_MAX =>
+                    if error.kind() == Kind::Conflict
+                        && conflicts < CONFLICTS_MAX
+                        && started.elapsed() < CONFLICT_LIMIT =>
                 {
                     conflicts += 1;
                     tracing::debug!(error = chain(&error), "lost against another transaction");
@@ -107,7 +112,7 @@ impl<H: Handler> Consumer<H> {
         outcomes: &[Outcome],
         steps: &[Advance],
     ) {
-        self.database.up();
+        self.health.up();
         let context = client.context();
         let mut offsets: Starts = Vec::with_capacity(steps.len());
         {
@@ -146,7 +151,7 @@ impl<H: Handler> Consumer<H> {
         backoff: &mut Backoff,
     ) -> Option<End> {
         if let Stop::Dependency(error) = stop {
-            self.database.down(chain(error));
+            self.health.down(chain(error));
         }
         self.set_paused(client, true);
         loop {
@@ -160,7 +165,7 @@ impl<H: Handler> Consumer<H> {
             // Also after a lost answer to a commit: this is where it is found to have arrived.
             match self.look(client, batch) {
                 Ok(()) => break,
-                Err(error) => self.database.down(chain(&error)),
+                Err(error) => self.health.down(chain(&error)),
             }
         }
         self.set_paused(client, false);
@@ -230,7 +235,7 @@ impl<H: Handler> Consumer<H> {
             tx.rollback().await;
             Ok::<_, DatabaseError>(stored)
         })?;
-        self.database.up();
+        self.health.up();
         for ((place, ..), stored) in places.iter().zip(stored) {
             let Some(stored) = stored else {
                 self.fenced(client, place);

@@ -43,13 +43,13 @@ impl<H: Handler> Engine<H> {
         let mut backoff = Backoff::new(options.pause_first, options.pause_most);
         while !shutdown.is_cancelled() {
             let wait = match self.step().await {
-                Ok((Step::Ran, _)) => {
+                Ok((step, wait)) => {
+                    health.up();
                     backoff.reset();
-                    continue;
-                }
-                Ok((Step::Idle, wait)) => {
-                    backoff.reset();
-                    wait
+                    match step {
+                        Step::Ran => continue,
+                        Step::Idle => wait,
+                    }
                 }
                 Err(error) => {
                     health.down(chain(&error));

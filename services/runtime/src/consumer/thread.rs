@@ -43,7 +43,8 @@ pub(crate) struct Consumer<H> {
     pub topics: Vec<String>,
     pub runtime: Handle,
     pub shutdown: Shutdown,
-    pub database: Dependency,
+    /// Whether events can be handled.
+    pub health: Dependency,
     pub kafka: Dependency,
     pub gaps: Gaps,
 }
@@ -216,14 +217,14 @@ impl<H: Handler> Consumer<H> {
         match context.claim(Instant::now()) {
             Ok(starts) => {
                 if !starts.is_empty() {
-                    self.database.up();
+                    self.health.up();
                     backoff.reset();
                     self.seek(client, starts);
                 }
                 apply_pauses(client, &mut context.assignment());
             }
             Err(error) => {
-                self.database.down(chain(&error));
+                self.health.down(chain(&error));
                 // Everything wanted waits; what we own is not read either, as the database is down.
                 let not_before = Some(Instant::now() + backoff.next());
                 let mut assignment = context.assignment();

@@ -2,8 +2,14 @@
 //! a real Apache Kafka with a real PostgreSQL.
 
 mod database;
+mod dead_letters;
 mod delivery;
+mod outbox;
+mod parking;
+mod rebalance;
+mod restore;
 mod shop;
+mod trouble;
 mod world;
 
 /// Makes two tests of each scenario: `embedded::NAME` and `real::NAME`.

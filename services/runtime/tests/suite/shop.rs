@@ -44,7 +44,8 @@ pub struct Orders(pub Arc<Mutex<Script>>);
 
 impl Orders {
     pub fn script(&self) -> std::sync::MutexGuard<'_, Script> {
-        self.0.lock().unwrap()
+        // The handler panics with it in its hand when it is told to.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -116,6 +116,11 @@ impl World {
         Self::new(bootstrap, None, Store::real().await?).await
     }
 
+    /// At a broker that the test may kill.
+    pub async fn at(bootstrap: &str, store: Store) -> anyhow::Result<Self> {
+        Self::new(bootstrap.to_owned(), None, store).await
+    }
+
     async fn new(
         bootstrap: String,
         broker: Option<EmbeddedBroker>,
@@ -123,12 +128,12 @@ impl World {
     ) -> anyhow::Result<Self> {
         let prefix = storefront_testkit::prefix();
         let world = Self { bootstrap, _broker: broker, store, prefix };
-        for topic in Topic::ALL {
-            world.create_topic(&world.topic(topic), &[]).await?;
-        }
-        for (.., name) in world.kafka().names().dead_letters() {
-            world.create_topic(&name, &[]).await?;
-        }
+        let names = world.kafka().names();
+        let dead_letters = names.dead_letters().into_iter().map(|(.., name)| name);
+        let topics: Vec<String> =
+            Topic::ALL.into_iter().map(|topic| names.topic(topic)).chain(dead_letters).collect();
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        storefront_testkit::create_topics(&world.bootstrap, &topics, PARTITIONS).await?;
         Ok(world)
     }
 

@@ -1,0 +1,117 @@
+//! The database or the broker goes away and comes back: everything waits, nothing is parked for it.
+
+use std::time::Duration;
+
+use storefront_contract::Topic;
+use storefront_testkit::{Kafka, Postgres, PostgresOptions, eventually};
+
+use crate::{
+    on_both,
+    shop::{
+        MIGRATIONS, Member, Orders, assert_once_and_in_order, count, eventually_handled,
+        eventually_sent, handled, record,
+    },
+    world::{LIMIT, Store, World},
+};
+
+on_both! { World;
+    a_locked_database_is_waited_for,
+}
+
+fn some(from: usize, to: usize) -> Vec<(String, String)> {
+    (from..to).map(|n| (format!("s{n:03}"), format!("u{}", n % 5))).collect()
+}
+
+async fn send(world: &World, list: &[(String, String)]) -> anyhow::Result<()> {
+    let records: Vec<_> = list.iter().map(|(session, user)| record(user, session)).collect();
+    world.send(&world.topic(Topic::PaymentSuccessful), &records).await
+}
+
+async fn is_ready(member: &Member, ready: bool) {
+    let what = if ready { "readiness" } else { "unreadiness" };
+    eventually(LIMIT, what, async || member.service.health.is_ready() == ready).await;
+}
+
+/// Somebody else holds the offsets (or the whole file) for a while.
+async fn a_locked_database_is_waited_for(world: World) -> anyhow::Result<()> {
+    let all = some(0, 20);
+    let database = world.store.open(MIGRATIONS).await;
+    let other = world.store.open(MIGRATIONS).await;
+    let member = Member::start(&world, &database, &Orders::default());
+    send(&world, &all[..10]).await?;
+    eventually_handled(&database, 10).await;
+    is_ready(&member, true).await;
+    let mut lock = other.begin().await?;
+    lock.execute("UPDATE offsets SET epoch = epoch", &[]).await?;
+    send(&world, &all[10..]).await?;
+    is_ready(&member, false).await;
+    lock.rollback().await;
+    eventually_handled(&database, 20).await;
+    is_ready(&member, true).await;
+    eventually_sent(&database).await;
+    member.stop().await?;
+    assert_once_and_in_order(&handled(&database).await, &all);
+    assert_eq!(count(&database, "SELECT COUNT(*) AS n FROM parked").await, 0);
+    assert_eq!(world.read(&world.dead_letters())?, []);
+    Ok(())
+}
+
+/// Killed, away for some seconds, and back: a real server only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_killed_parks_nothing() -> anyhow::Result<()> {
+    let server = Postgres::private(&PostgresOptions::default()).await?;
+    let mut world = World::embedded().await?;
+    world.store = Store::Postgres { url: server.database().await? };
+    let all = some(0, 60);
+    let database = world.store.open(MIGRATIONS).await;
+    let orders = Orders::default();
+    let member = Member::start(&world, &database, &orders);
+    send(&world, &all[..20]).await?;
+    eventually_handled(&database, 20).await;
+    server.kill()?;
+    send(&world, &all[20..40]).await?;
+    is_ready(&member, false).await;
+    server.start().await?;
+    eventually_handled(&database, 40).await;
+    // Once more, in the middle of the load.
+    send(&world, &all[40..50]).await?;
+    server.kill()?;
+    send(&world, &all[50..]).await?;
+    server.start().await?;
+    eventually_handled(&database, 60).await;
+    eventually_sent(&database).await;
+    is_ready(&member, true).await;
+    member.stop().await?;
+    assert_once_and_in_order(&handled(&database).await, &all);
+    assert_eq!(count(&database, "SELECT COUNT(*) AS n FROM parked").await, 0);
+    assert_eq!(world.read(&world.dead_letters())?, []);
+    Ok(())
+}
+
+/// Killed under load, away, and back: a real broker only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_killed_is_waited_for() -> anyhow::Result<()> {
+    let kafka = Kafka::private().await?;
+    let world = World::at(kafka.bootstrap(), Store::embedded().await?).await?;
+    let all = some(0, 60);
+    let database = world.store.open(MIGRATIONS).await;
+    let member = Member::start(&world, &database, &Orders::default());
+    send(&world, &all[..20]).await?;
+    eventually_handled(&database, 20).await;
+    kafka.kill()?;
+    is_ready(&member, false).await;
+    kafka.start().await?;
+    let started = std::time::Instant::now();
+    send(&world, &all[20..]).await?;
+    eventually_handled(&database, 60).await;
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    eventually_sent(&database).await;
+    is_ready(&member, true).await;
+    member.stop().await?;
+    assert_once_and_in_order(&handled(&database).await, &all);
+    let orders = world.read(&world.topic(Topic::OrderSuccessful))?;
+    let ids: std::collections::HashSet<_> =
+        orders.iter().map(|order| order.header("ce_id").unwrap()).collect();
+    assert_eq!(ids.len(), 60);
+    Ok(())
+}
