@@ -14,6 +14,9 @@ pub(crate) struct Place {
     pub partition: i32,
 }
 
+/// Partitions by their topics' names on the broker.
+pub(crate) type Names = Vec<(Arc<str>, i32)>;
+
 /// What we know of one partition.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -181,7 +184,7 @@ impl Assignment {
 
     /// Partitions that nothing must be fetched from, and those that may be, where librdkafka has been
     /// told otherwise.
-    pub(crate) fn pauses(&mut self) -> (Vec<(Arc<str>, i32)>, Vec<(Arc<str>, i32)>) {
+    pub(crate) fn pauses(&mut self) -> (Names, Names) {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         for (place, slot) in &mut self.slots {
             let wanted = self.paused || slot.blocked_until.is_some() || slot.position().is_none();

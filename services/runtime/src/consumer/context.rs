@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use super::{
     assignment::{Assignment, Place, Position, Slot, State},
     statistics,
+    steer::{self, Offsets},
 };
 use crate::{
     Dependency,
@@ -44,9 +45,6 @@ pub(crate) struct Context {
     pub kafka: Dependency,
 }
 
-/// Partitions by their names on the broker, with where to start.
-pub(crate) type Starts = Vec<(Arc<str>, i32, i64)>;
-
 impl Context {
     pub(crate) fn assignment(&self) -> MutexGuard<'_, Assignment> {
         self.assignment.lock().unwrap_or_else(PoisonError::into_inner)
@@ -57,7 +55,7 @@ impl Context {
     }
 
     /// Makes the database say that wanted partitions are ours, and returns where to start in each.
-    pub(crate) fn claim(&self, now: std::time::Instant) -> Result<Starts, DatabaseError> {
+    pub(crate) fn claim(&self, now: std::time::Instant) -> Result<Offsets, DatabaseError> {
         let wanted: Vec<(Place, Arc<str>, bool)> = self
             .assignment()
             .slots
@@ -105,7 +103,7 @@ impl Context {
             let (topic, partition) = (element.topic(), element.partition());
             let start = starts.iter().find(|(name, p, _)| **name == *topic && *p == partition);
             // One that is not claimed is paused at once; where it would start does not matter.
-            let offset = start.map_or(Offset::End, |(.., offset)| start_offset(*offset));
+            let offset = start.map_or(Offset::End, |(.., offset)| steer::start_offset(*offset));
             with_offsets.add_partition_offset(topic, partition, offset).ok();
         }
         let result = match client.rebalance_protocol() {
@@ -117,7 +115,7 @@ impl Context {
         }
         // librdkafka may remember a pause from an earlier time as owner.
         client.resume(list).ok();
-        apply_pauses(client, &mut self.assignment());
+        steer::apply_pauses(client, &mut self.assignment());
         self.store_claimed(client, list);
         self.kafka.up();
         tracing::info!(partitions = list.count(), "partitions assigned");
@@ -198,33 +196,6 @@ async fn claim_all(
     }
     tx.commit().await?;
     Ok(positions)
-}
-
-/// An offset as librdkafka wants it: the beginning is wherever the log begins now.
-pub(crate) fn start_offset(offset: i64) -> Offset {
-    if offset > 0 { Offset::Offset(offset) } else { Offset::Beginning }
-}
-
-/// Makes librdkafka fetch what may be read and nothing else.
-pub(crate) fn apply_pauses(client: &BaseConsumer<Context>, assignment: &mut Assignment) {
-    let list = |places: Vec<(Arc<str>, i32)>| {
-        let mut list = TopicPartitionList::with_capacity(places.len());
-        for (topic, partition) in places {
-            list.add_partition(&topic, partition);
-        }
-        list
-    };
-    let (pause, resume) = assignment.pauses();
-    for (places, pauses) in [(pause, true), (resume, false)] {
-        if places.is_empty() {
-            continue;
-        }
-        let places = list(places);
-        let result = if pauses { client.pause(&places) } else { client.resume(&places) };
-        if let Err(error) = result {
-            tracing::warn!(%error, pauses, "partitions could not be paused or resumed");
-        }
-    }
 }
 
 impl ClientContext for Context {

@@ -113,7 +113,8 @@ impl Raw<'_> {
         let mut bytes = Vec::with_capacity(256);
         bytes.extend(self.timestamp_ms.unwrap_or(-1).to_be_bytes());
         for part in [self.key, self.payload, self.header(headers::ID)] {
-            bytes.extend(part.map_or(-1, |part| part.len() as i64).to_be_bytes());
+            // Lengths keep two parts apart from one; an absent part is not an empty one.
+            bytes.extend(part.map_or(usize::MAX, <[u8]>::len).to_be_bytes());
             bytes.extend(part.unwrap_or_default());
         }
         Uuid::new_v5(&Uuid::nil(), &bytes).to_string()

@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 
 use super::{
     ConsumerOptions,
-    dead::DeadLetter,
     decode::{Content, Decoded, Raw, Reader, decode},
     outcome::{Fate, Outcome},
+    settle::Results,
 };
 use crate::{
     Service,
@@ -26,8 +26,7 @@ use crate::{
     store::{
         inbox::{self, State},
         offsets::{self, Advance},
-        outbox,
-        parked::{self, OrderKey, Parked},
+        parked::{self, OrderKey},
     },
     text::chain,
 };
@@ -85,15 +84,6 @@ impl From<DatabaseError> for Stop {
     }
 }
 
-/// What is collected for the end of the transaction.
-struct Results {
-    out: Outgoing,
-    dead: Vec<DeadLetter>,
-    parked: Vec<(usize, Parked)>,
-    /// Fates that differ from what the inbox was told at first.
-    changed: Vec<(usize, State)>,
-}
-
 impl<H: Handler> Engine<H> {
     /// Handles some records and moves the offsets past them. What became of each record.
     pub(crate) async fn attempt(
@@ -131,12 +121,7 @@ impl<H: Handler> Engine<H> {
         }
         let mut held = self.held_keys(&mut tx, &decoded).await?;
         let mut fates = self.fates(&mut tx, decoded, &held, now).await?;
-        let mut results = Results {
-            out: Outgoing::new(self.sender.clone()),
-            dead: Vec::new(),
-            parked: Vec::new(),
-            changed: Vec::new(),
-        };
+        let mut results = Results::new(Outgoing::new(self.sender.clone()));
         match mode {
             Mode::Whole => self.run_whole(&mut tx, records, &mut fates, &mut results).await?,
             Mode::OneByOne => {
@@ -269,78 +254,6 @@ impl<H: Handler> Engine<H> {
             Ok(Err(_)) => Err(Failure::temporary("the handler panicked")),
             Err(_) => Err(Failure::temporary("the handler took too long")),
         }
-    }
-
-    /// Turns fates into what is stored for them.
-    fn settle(&self, records: &[Placed<'_>], fates: &[Fate<H::Event>], results: &mut Results) {
-        for (index, (fate, placed)) in fates.iter().zip(records).enumerate() {
-            let Placed { raw, name, .. } = placed;
-            match &fate.outcome {
-                Outcome::Dead { reason, error, attempts } => {
-                    tracing::warn!(
-                        event.id = fate.identity.id, topic = %name, partition = raw.partition,
-                        offset = raw.offset, reason, error, "event dead-lettered"
-                    );
-                    results.dead.push(DeadLetter {
-                        to: self.dead_letter_topic(raw.topic),
-                        topic: name.to_string(),
-                        partition: raw.partition,
-                        offset: raw.offset,
-                        key: raw.key.map(<[u8]>::to_vec),
-                        payload: raw.payload.map(<[u8]>::to_vec),
-                        headers: raw.owned_headers(),
-                        reason: (*reason).to_owned(),
-                        error: error.clone(),
-                        attempts: *attempts,
-                    });
-                }
-                Outcome::Parked { attempts, error } => {
-                    if *attempts > 0 {
-                        tracing::warn!(
-                            event.id = fate.identity.id, topic = %name, partition = raw.partition,
-                            offset = raw.offset, error, "event parked"
-                        );
-                    }
-                    results.parked.push((index, fate.to_parked(raw, *attempts, error)));
-                }
-                Outcome::Handled | Outcome::Duplicate | Outcome::ForOthers => {}
-            }
-        }
-    }
-
-    async fn store(
-        &self,
-        tx: &mut Tx<'_>,
-        fates: &[Fate<H::Event>],
-        results: Results,
-        now: Timestamp,
-    ) -> Result<(), Stop> {
-        let Results { out, dead, parked, changed } = results;
-        let now_ms = now.as_millisecond();
-        for state in [State::Parked, State::Dead] {
-            let ids: Vec<_> = changed
-                .iter()
-                .filter(|(_, changed)| *changed == state)
-                .map(|(index, _)| &fates[*index].identity)
-                .collect();
-            inbox::mark(tx, &self.group, &ids, state).await?;
-        }
-        let mut messages = out.into_messages();
-        messages.extend(dead.into_iter().map(|letter| letter.into_message(now)));
-        outbox::insert(tx, messages, now_ms).await?;
-        if let Some((first, _)) = parked.first() {
-            let room = self.options.parking.parked_max - parked::count(tx, &self.group).await?;
-            let room = usize::try_from(room).unwrap_or(0);
-            if parked.len() > room {
-                return Err(Stop::ParkedFull(parked.get(room).map_or(*first, |(index, _)| *index)));
-            }
-            let wait_ms = self.options.parking.delay_after(1).as_millis();
-            let due_at_ms = now_ms + i64::try_from(wait_ms).unwrap_or(i64::MAX / 2);
-            let parked = parked.into_iter().map(|(_, parked)| parked).collect();
-            parked::insert(tx, &self.group, parked, due_at_ms, now_ms).await?;
-            self.parked.notify_one();
-        }
-        Ok(())
     }
 
     pub(crate) fn dead_letter_topic(&self, topic: storefront_contract::Topic) -> String {

@@ -1,7 +1,7 @@
 //! From Kafka to a handler: each event's effects in the database exactly once. See [`consume`].
 //!
-//! `thread` polls and `process` brings a batch to its end; `engine` is the one transaction; `context` is
-//! what librdkafka calls; `assignment`, `decode`, `outcome`, `watchdog` and `dead` decide and are pure;
+//! `thread` polls and `process` brings a batch to its end; `engine` is the one transaction and `settle`
+//! its end; `context` is what librdkafka calls and `steer` what it is told; `assignment`, `decode`, `outcome`, `watchdog` and `dead` decide and are pure;
 //! `runner` tries parked events again.
 
 mod assignment;
@@ -17,7 +17,9 @@ mod process;
 mod prune;
 mod replay;
 mod runner;
+mod settle;
 mod statistics;
+mod steer;
 mod thread;
 mod watchdog;
 
@@ -96,7 +98,8 @@ pub async fn consume_with<H: Handler>(
     options: ConsumerOptions,
 ) -> Result<(), ConsumeError> {
     let span = service.span();
-    run(service, kafka, database, handler, options).instrument(span).await
+    // Boxed: it is large, and its caller holds it for as long as it lives.
+    Box::pin(run(service, kafka, database, handler, options)).instrument(span).await
 }
 
 async fn run<H: Handler>(
@@ -191,14 +194,13 @@ async fn supervise(
     let result = tokio::select! {
         result = &mut ended => result,
         () = stop.cancelled() => {
-            match tokio::time::timeout(THREAD_LIMIT.min(STOP_LIMIT), ended).await {
-                Ok(result) => result,
-                Err(_) => {
-                    // Harmless: whatever it holds is not committed and will be read again.
-                    tracing::warn!("the consumer did not end in time and is left behind");
-                    return Ok(());
-                }
-            }
+            let limit = THREAD_LIMIT.min(STOP_LIMIT);
+            let Ok(result) = tokio::time::timeout(limit, ended).await else {
+                // Harmless: whatever it holds is not committed and will be read again.
+                tracing::warn!("the consumer did not end in time and is left behind");
+                return Ok(());
+            };
+            result
         }
     };
     result.map_err(|_| ConsumeError::Vanished)?

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 
 use super::{
     assignment::{Place, State},
     batch::{self, Entry},
-    context::{Context, Starts, apply_pauses},
     engine::{Mode, Placed, Stop},
     outcome::Outcome,
+    steer::{self, Client, Offsets},
     thread::{Consumer, End},
 };
 use crate::{
@@ -36,11 +36,7 @@ const PAUSED_POLL: Duration = Duration::from_millis(50);
 
 impl<H: Handler> Consumer<H> {
     /// Handles a batch to its end. `Some` when the client must not be used any more.
-    pub(super) fn handle(
-        &self,
-        client: &BaseConsumer<Context>,
-        mut batch: Vec<Entry<'_>>,
-    ) -> Option<End> {
+    pub(super) fn handle(&self, client: &Client, mut batch: Vec<Entry<'_>>) -> Option<End> {
         let options = &self.engine.options;
         let mut backoff = Backoff::new(options.pause_first, options.pause_most);
         // How many records at the front are to be tried one by one.
@@ -81,7 +77,7 @@ impl<H: Handler> Consumer<H> {
                     let (place, from) = (batch[index].place.clone(), batch[index].offset());
                     batch.retain(|entry| entry.place != place || entry.offset() < from);
                     singly = singly.min(batch.len());
-                    self.block(client, &place);
+                    steer::block(client, &place);
                 }
                 Err(Stop::Dependency(error))
                     if error.kind() == Kind::Conflict
@@ -107,14 +103,14 @@ impl<H: Handler> Consumer<H> {
     /// Everything of a transaction has happened: tell Kafka and the metrics.
     fn committed(
         &self,
-        client: &BaseConsumer<Context>,
+        client: &Client,
         placed: &[Placed<'_>],
         outcomes: &[Outcome],
         steps: &[Advance],
     ) {
         self.health.up();
         let context = client.context();
-        let mut offsets: Starts = Vec::with_capacity(steps.len());
+        let mut offsets: Offsets = Vec::with_capacity(steps.len());
         {
             let mut assignment = context.assignment();
             for step in steps {
@@ -130,7 +126,7 @@ impl<H: Handler> Consumer<H> {
                 context.tell_lag(slot, step.partition);
             }
         }
-        self.copy_offsets(client, &offsets);
+        steer::copy_offsets(client, &offsets);
         let metrics = self.engine.service.metrics.events();
         for (placed, outcome) in placed.iter().zip(outcomes) {
             let labels = EventLabels { topic: placed.name.clone(), result: outcome.word() };
@@ -145,7 +141,7 @@ impl<H: Handler> Consumer<H> {
     /// keeps hearing of us, and the batch stays as it is, but for what turns out to be done or lost.
     fn wait(
         &self,
-        client: &BaseConsumer<Context>,
+        client: &Client,
         batch: &mut Vec<Entry<'_>>,
         stop: &Stop,
         backoff: &mut Backoff,
@@ -153,7 +149,7 @@ impl<H: Handler> Consumer<H> {
         if let Stop::Dependency(error) = stop {
             self.health.down(chain(error));
         }
-        self.set_paused(client, true);
+        steer::set_paused(client, true);
         loop {
             let until = match stop {
                 Stop::Dependency(_) => backoff.next(),
@@ -168,27 +164,21 @@ impl<H: Handler> Consumer<H> {
                 Err(error) => self.health.down(chain(&error)),
             }
         }
-        self.set_paused(client, false);
+        steer::set_paused(client, false);
         batch::retain_ours(batch, &client.context().assignment());
         None
-    }
-
-    fn set_paused(&self, client: &BaseConsumer<Context>, paused: bool) {
-        let mut assignment = client.context().assignment();
-        assignment.paused = paused;
-        apply_pauses(client, &mut assignment);
     }
 
     /// Polls for a while without taking records, so that rebalances are served. `Some` when the service
     /// stops or the client is of no use any more: the batch is read again by whoever comes next.
     fn breathe(
         &self,
-        client: &BaseConsumer<Context>,
+        client: &Client,
         batch: &mut Vec<Entry<'_>>,
         duration: Duration,
     ) -> Option<End> {
         let until = Instant::now() + duration;
-        self.set_paused(client, true);
+        steer::set_paused(client, true);
         loop {
             if self.shutdown.is_cancelled() {
                 return Some(End::Shutdown);
@@ -208,17 +198,13 @@ impl<H: Handler> Consumer<H> {
                 break;
             }
         }
-        self.set_paused(client, false);
+        steer::set_paused(client, false);
         batch::retain_ours(batch, &client.context().assignment());
         None
     }
 
     /// Reads where the database stands in the batch's partitions.
-    fn look(
-        &self,
-        client: &BaseConsumer<Context>,
-        batch: &[Entry<'_>],
-    ) -> Result<(), DatabaseError> {
+    fn look(&self, client: &Client, batch: &[Entry<'_>]) -> Result<(), DatabaseError> {
         let mut places: Vec<(Place, String, i64)> = batch
             .iter()
             .map(|entry| (entry.place.clone(), entry.name.to_string(), entry.epoch))
@@ -238,7 +224,7 @@ impl<H: Handler> Consumer<H> {
         self.health.up();
         for ((place, ..), stored) in places.iter().zip(stored) {
             let Some(stored) = stored else {
-                self.fenced(client, place);
+                steer::fence(client, place);
                 continue;
             };
             let mut assignment = client.context().assignment();

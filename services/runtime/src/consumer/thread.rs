@@ -7,7 +7,7 @@ use std::{
 };
 
 use rdkafka::{
-    Message as _, Offset, TopicPartitionList,
+    Message as _,
     config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
@@ -19,23 +19,16 @@ use super::{
     ConsumeError,
     assignment::{Admission, Place, State},
     batch::{self, Entry},
-    context::{Context, Starts, apply_pauses, start_offset},
+    context::Context,
     engine::Engine,
     gap::Gaps,
+    steer::{self, ASK_LIMIT, Client},
     watchdog::Watchdog,
 };
 use crate::{Dependency, Shutdown, backoff::Backoff, handler::Handler, kafka, text::chain};
 
 /// Longest wait in one poll: how late a stop may be noticed.
 const POLL: Duration = Duration::from_millis(100);
-/// Longest wait for a broker's answer about watermarks, and for a seek.
-const ASK_LIMIT: Duration = Duration::from_secs(5);
-/// How long an owner that was replaced in the database leaves the partition alone. Kafka takes it away
-/// meanwhile, or the other one was the one that is late.
-const FENCED: Duration = Duration::from_secs(3);
-/// How long a partition without room for parked events waits before it looks again.
-const BLOCKED: Duration = Duration::from_secs(1);
-
 /// What the thread works with; a new client each time the old one is given up.
 pub(crate) struct Consumer<H> {
     pub engine: Arc<Engine<H>>,
@@ -85,7 +78,7 @@ impl<H: Handler> Consumer<H> {
         Ok(())
     }
 
-    fn client(&self) -> Result<BaseConsumer<Context>, ConsumeError> {
+    fn client(&self) -> Result<Client, ConsumeError> {
         let engine = &self.engine;
         let config = kafka::consumer(&self.settings, &engine.group)?;
         let context = Context {
@@ -104,7 +97,7 @@ impl<H: Handler> Consumer<H> {
         Ok(client)
     }
 
-    fn turns(&self, client: &BaseConsumer<Context>) -> End {
+    fn turns(&self, client: &Client) -> End {
         let options = &self.engine.options;
         let mut watchdog = Watchdog::new(options.watchdog_period, Instant::now());
         let mut backoff = Backoff::new(options.pause_first, options.pause_most);
@@ -113,13 +106,13 @@ impl<H: Handler> Consumer<H> {
                 return End::Shutdown;
             }
             self.claim_wanted(client, &mut backoff);
-            self.unblock(client);
+            steer::unblock(client);
             let mut batch = Vec::new();
             if self.drain(client, POLL, &mut batch) == Some(End::Anew) {
                 return End::Anew;
             }
             if batch.is_empty() {
-                if self.has_stalled(client, &mut watchdog) {
+                if has_stalled(client, &mut watchdog) {
                     tracing::error!("the consumer has stalled and is made anew");
                     return End::Anew;
                 }
@@ -135,7 +128,7 @@ impl<H: Handler> Consumer<H> {
     /// Takes what is there, up to one batch; waits only for the first record.
     pub(super) fn drain<'c>(
         &self,
-        client: &'c BaseConsumer<Context>,
+        client: &'c Client,
         wait: Duration,
         batch: &mut Vec<Entry<'c>>,
     ) -> Option<End> {
@@ -165,7 +158,7 @@ impl<H: Handler> Consumer<H> {
 
     fn admit<'c>(
         &self,
-        client: &'c BaseConsumer<Context>,
+        client: &'c Client,
         message: rdkafka::message::BorrowedMessage<'c>,
     ) -> Option<Entry<'c>> {
         let context = client.context();
@@ -212,16 +205,16 @@ impl<H: Handler> Consumer<H> {
     }
 
     /// Partitions that the database could not give us when Kafka did, and those whose log was replaced.
-    fn claim_wanted(&self, client: &BaseConsumer<Context>, backoff: &mut Backoff) {
+    fn claim_wanted(&self, client: &Client, backoff: &mut Backoff) {
         let context = client.context();
         match context.claim(Instant::now()) {
             Ok(starts) => {
                 if !starts.is_empty() {
                     self.health.up();
                     backoff.reset();
-                    self.seek(client, starts);
+                    steer::seek(client, starts);
                 }
-                apply_pauses(client, &mut context.assignment());
+                steer::apply_pauses(client, &mut context.assignment());
             }
             Err(error) => {
                 self.health.down(chain(&error));
@@ -233,119 +226,9 @@ impl<H: Handler> Consumer<H> {
                         *at = not_before;
                     }
                 }
-                apply_pauses(client, &mut assignment);
+                steer::apply_pauses(client, &mut assignment);
             }
         }
-    }
-
-    /// Goes to other offsets than those that librdkafka reads from. One that fails is wanted again.
-    pub(super) fn seek(&self, client: &BaseConsumer<Context>, starts: Starts) {
-        let mut list = TopicPartitionList::with_capacity(starts.len());
-        for (name, partition, offset) in &starts {
-            list.add_partition_offset(name, *partition, start_offset(*offset)).ok();
-        }
-        let result = client.seek_partitions(list, ASK_LIMIT);
-        let mut assignment = client.context().assignment();
-        for (name, partition, _) in starts {
-            let failed = match &result {
-                Ok(list) => {
-                    list.find_partition(&name, partition).is_none_or(|e| e.error().is_err())
-                }
-                Err(_) => true,
-            };
-            let place = client.context().place(&name, partition);
-            if failed && let Some(slot) = place.and_then(|place| assignment.slots.get_mut(&place)) {
-                let not_before = Some(Instant::now() + BLOCKED);
-                slot.state = State::Wanted { restart: false, not_before };
-            }
-        }
-    }
-
-    /// Looks whether partitions that wait for room among the parked events may go on.
-    fn unblock(&self, client: &BaseConsumer<Context>) {
-        let now = Instant::now();
-        let mut assignment = client.context().assignment();
-        let mut starts = Vec::new();
-        for (place, slot) in &mut assignment.slots {
-            if slot.blocked_until.is_some_and(|until| until <= now) {
-                slot.blocked_until = None;
-                let name = Arc::clone(&slot.name);
-                if let Some(position) = slot.position_mut() {
-                    position.read = position.stored;
-                    starts.push((name, place.partition, position.read));
-                }
-            }
-        }
-        drop(assignment);
-        if !starts.is_empty() {
-            self.seek(client, starts);
-            apply_pauses(client, &mut client.context().assignment());
-        }
-    }
-
-    /// There is no room to park: the partition waits, the others go on.
-    pub(super) fn block(&self, client: &BaseConsumer<Context>, place: &Place) {
-        tracing::warn!(
-            topic = %place.topic, partition = place.partition,
-            "too many events are parked; the partition waits"
-        );
-        let mut assignment = client.context().assignment();
-        if let Some(slot) = assignment.slots.get_mut(place) {
-            slot.blocked_until = Some(Instant::now() + BLOCKED);
-        }
-        apply_pauses(client, &mut assignment);
-    }
-
-    /// The database has another owner for a partition: leave it alone for a while.
-    pub(super) fn fenced(&self, client: &BaseConsumer<Context>, place: &Place) {
-        tracing::warn!(
-            topic = %place.topic, partition = place.partition,
-            "another member of the group has taken the partition"
-        );
-        let mut assignment = client.context().assignment();
-        if let Some(slot) = assignment.slots.get_mut(place) {
-            let not_before = Some(Instant::now() + FENCED);
-            slot.state = State::Wanted { restart: false, not_before };
-        }
-        apply_pauses(client, &mut assignment);
-    }
-
-    /// Copies offsets to Kafka, for lag and for others to see.
-    pub(super) fn copy_offsets(&self, client: &BaseConsumer<Context>, offsets: &Starts) {
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for (name, partition, offset) in offsets {
-            list.add_partition_offset(name, *partition, Offset::Offset(*offset)).ok();
-        }
-        if let Err(error) = client.store_offsets(&list) {
-            tracing::debug!(%error, "offsets were not copied to Kafka");
-        }
-    }
-
-    fn has_stalled(&self, client: &BaseConsumer<Context>, watchdog: &mut Watchdog) -> bool {
-        let now = Instant::now();
-        let context = client.context();
-        if watchdog.is_suspicious(now) {
-            let places: Vec<(Place, Arc<str>)> = context
-                .assignment()
-                .slots
-                .iter()
-                .map(|(place, slot)| (place.clone(), Arc::clone(&slot.name)))
-                .collect();
-            for (place, name) in places {
-                // Brokers that do not answer are no stall.
-                let Ok((_, end)) = client.fetch_watermarks(&name, place.partition, ASK_LIMIT)
-                else {
-                    watchdog.progress(now);
-                    return false;
-                };
-                if let Some(slot) = context.assignment().slots.get_mut(&place) {
-                    slot.end = Some(end);
-                    context.tell_lag(slot, place.partition);
-                }
-            }
-        }
-        let behind = context.assignment().slots.values().any(super::assignment::Slot::is_behind);
-        watchdog.has_stalled(now, behind)
     }
 
     /// Waits, but not through a stop.
@@ -357,4 +240,31 @@ impl<H: Handler> Consumer<H> {
             }
         });
     }
+}
+
+/// Whether there is something to read and nothing comes.
+fn has_stalled(client: &Client, watchdog: &mut Watchdog) -> bool {
+    let now = Instant::now();
+    let context = client.context();
+    if watchdog.is_suspicious(now) {
+        let places: Vec<(Place, Arc<str>)> = context
+            .assignment()
+            .slots
+            .iter()
+            .map(|(place, slot)| (place.clone(), Arc::clone(&slot.name)))
+            .collect();
+        for (place, name) in places {
+            // Brokers that do not answer are no stall.
+            let Ok((_, end)) = client.fetch_watermarks(&name, place.partition, ASK_LIMIT) else {
+                watchdog.progress(now);
+                return false;
+            };
+            if let Some(slot) = context.assignment().slots.get_mut(&place) {
+                slot.end = Some(end);
+                context.tell_lag(slot, place.partition);
+            }
+        }
+    }
+    let behind = context.assignment().slots.values().any(super::assignment::Slot::is_behind);
+    watchdog.has_stalled(now, behind)
 }

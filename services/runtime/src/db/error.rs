@@ -94,7 +94,7 @@ impl DatabaseError {
 
     pub(crate) fn statement(statement: impl Into<Cow<'static, str>>, source: sqlx::Error) -> Self {
         let kind = classify(&source);
-        Self::Statement { kind, statement: shorten(statement.into()), source }
+        Self::Statement { kind, statement: shorten(&statement.into()), source }
     }
 
     pub(crate) fn connect(source: sqlx::Error) -> Self {
@@ -103,7 +103,7 @@ impl DatabaseError {
 }
 
 /// Enough of a statement to find it, without its values (they are parameters) and on one line.
-fn shorten(statement: Cow<'static, str>) -> Cow<'static, str> {
+fn shorten(statement: &str) -> Cow<'static, str> {
     const LENGTH_MAX: usize = 100;
     let words: Vec<&str> = statement.split_whitespace().collect();
     let mut line = words.join(" ");

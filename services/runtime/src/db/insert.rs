@@ -103,53 +103,46 @@ fn push_array(
     column: Vec<Value>,
 ) -> Result<Option<&'static str>, DatabaseError> {
     let bad = |error| DatabaseError::statement("INSERT", error);
-    let shape = || DatabaseError::Shape;
     match column.iter().find(|value| **value != Value::Null) {
         None => Ok(None),
         Some(Value::Int(_)) => {
-            let values: Option<Vec<_>> = column.into_iter().map(int).collect();
-            params.push_column(values.ok_or_else(shape)?).map_err(bad)?;
+            let ints = array(column, |value| match value {
+                Value::Int(value) => Some(value),
+                _ => None,
+            })?;
+            params.push_column(ints).map_err(bad)?;
             Ok(Some("bigint"))
         }
         Some(Value::Text(_)) => {
-            let values: Option<Vec<_>> = column.into_iter().map(text).collect();
-            params.push_column(values.ok_or_else(shape)?).map_err(bad)?;
+            let texts = array(column, |value| match value {
+                Value::Text(value) => Some(value),
+                _ => None,
+            })?;
+            params.push_column(texts).map_err(bad)?;
             Ok(Some("text"))
         }
         Some(Value::Bytes(_)) => {
-            let values: Option<Vec<_>> = column.into_iter().map(bytes).collect();
-            params.push_column(values.ok_or_else(shape)?).map_err(bad)?;
+            let bytes = array(column, |value| match value {
+                Value::Bytes(value) => Some(value),
+                _ => None,
+            })?;
+            params.push_column(bytes).map_err(bad)?;
             Ok(Some("bytea"))
         }
         Some(Value::Null | Value::Ints(_) | Value::Texts(_)) => Err(DatabaseError::Shape),
     }
 }
 
-#[expect(clippy::option_option, reason = "the outer one says whether the type fits the column")]
-fn int(value: Value) -> Option<Option<i64>> {
-    match value {
-        Value::Null => Some(None),
-        Value::Int(value) => Some(Some(value)),
-        _ => None,
-    }
-}
-
-#[expect(clippy::option_option, reason = "as above")]
-fn text(value: Value) -> Option<Option<String>> {
-    match value {
-        Value::Null => Some(None),
-        Value::Text(value) => Some(Some(value)),
-        _ => None,
-    }
-}
-
-#[expect(clippy::option_option, reason = "as above")]
-fn bytes(value: Value) -> Option<Option<Vec<u8>>> {
-    match value {
-        Value::Null => Some(None),
-        Value::Bytes(value) => Some(Some(value)),
-        _ => None,
-    }
+/// The values of one type; an error when one is of another.
+fn array<T>(
+    column: Vec<Value>,
+    take: impl Fn(Value) -> Option<T>,
+) -> Result<Vec<Option<T>>, DatabaseError> {
+    let one = |value| match value {
+        Value::Null => Ok(None),
+        value => take(value).map(Some).ok_or(DatabaseError::Shape),
+    };
+    column.into_iter().map(one).collect()
 }
 
 fn chunks(

@@ -54,7 +54,7 @@ pub(super) async fn migrate(
                 }
                 // A newer program was here, and we are its predecessor come back. Steps only add.
                 None => {
-                    tracing::warn!(owner, migration = found, "database is newer than this program")
+                    tracing::warn!(owner, migration = found, "database is newer than this program");
                 }
             }
         }
@@ -74,7 +74,7 @@ async fn prepare(tx: &mut Tx<'_>, schema: &'static str) -> Result<(), DatabaseEr
         // A cast to text, as the function returns void, which is no type of ours.
         tx.query(
             "SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 7140)) AS TEXT)",
-            &[name.clone()],
+            std::slice::from_ref(&name),
         )
         .await?;
         // Looked up first: CREATE SCHEMA IF NOT EXISTS asks for the right to create it even when it

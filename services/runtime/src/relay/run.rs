@@ -66,11 +66,11 @@ pub(super) enum End {
 
 /// When something is to be done next.
 struct Clock {
-    poll_at: Instant,
-    count_at: Instant,
-    retry_at: Instant,
-    renew_at: Instant,
-    lease_ends_at: Instant,
+    next_poll: Instant,
+    next_count: Instant,
+    next_retry: Instant,
+    next_renew: Instant,
+    lease_end: Instant,
 }
 
 /// A producer and its reports.
@@ -82,11 +82,11 @@ impl Relay<'_> {
     pub(super) async fn hold(&mut self, acquired: Instant) -> Result<End, RelayError> {
         let mut written = self.database.written();
         let mut clock = Clock {
-            poll_at: acquired,
-            count_at: acquired,
-            retry_at: acquired,
-            renew_at: acquired + self.lease.lasts / 3,
-            lease_ends_at: acquired + self.lease.lasts,
+            next_poll: acquired,
+            next_count: acquired,
+            next_retry: acquired,
+            next_renew: acquired + self.lease.lasts / 3,
+            lease_end: acquired + self.lease.lasts,
         };
         let mut line = self.start()?;
         let recovered = self.recover().await;
@@ -107,7 +107,7 @@ impl Relay<'_> {
                 line = self.restart(line, &[]).await;
                 more = true;
             }
-            let wake_at = clock.poll_at.min(clock.renew_at).min(clock.lease_ends_at);
+            let wake = clock.next_poll.min(clock.next_renew).min(clock.lease_end);
             tokio::select! {
                 () = self.shutdown.cancelled() => {
                     self.drain(line).await;
@@ -122,13 +122,13 @@ impl Relay<'_> {
                 }
                 // The sender lives in the database that we hold, so this never fails.
                 Ok(()) = written.changed() => more = true,
-                () = sleep_until(wake_at.into()) => {
+                () = sleep_until(wake.into()) => {
                     if !ready {
                         let recovered = self.recover().await;
                         ready = self.note(recovered).is_some();
                     }
                     more |= self.tick(&mut clock).await;
-                    if Instant::now() >= clock.lease_ends_at {
+                    if Instant::now() >= clock.lease_end {
                         return Ok(End::LeaseLost);
                     }
                 }
@@ -138,8 +138,8 @@ impl Relay<'_> {
 
     /// Reads and sends. Whether there is more to read; `None` when the producer takes nothing more.
     async fn refill(&mut self, line: Line, clock: &mut Clock) -> (Line, Option<bool>) {
-        if Instant::now() >= clock.retry_at {
-            clock.retry_at = Instant::now() + RETRY_INTERVAL;
+        if Instant::now() >= clock.next_retry {
+            clock.next_retry = Instant::now() + RETRY_INTERVAL;
             let retried = self.retry_failed().await;
             self.note(retried);
         }
@@ -149,7 +149,7 @@ impl Relay<'_> {
             Some(Filled::Part) => Some(self.window.in_flight() == 0),
             Some(Filled::Stopped) => None,
             None => {
-                clock.poll_at = Instant::now() + self.backoff.next();
+                clock.next_poll = Instant::now() + self.backoff.next();
                 Some(false)
             }
         };
@@ -159,26 +159,26 @@ impl Relay<'_> {
     /// What is due by time. Returns whether to read again.
     async fn tick(&mut self, clock: &mut Clock) -> bool {
         let now = Instant::now();
-        if now >= clock.renew_at {
+        if now >= clock.next_renew {
             match self.lease.acquire(self.database).await {
-                Ok(Some(_)) => clock.lease_ends_at = now + self.lease.lasts,
-                Ok(None) => clock.lease_ends_at = now,
+                Ok(Some(_)) => clock.lease_end = now + self.lease.lasts,
+                Ok(None) => clock.lease_end = now,
                 Err(error) => self.health.down(chain(&error)),
             }
-            clock.renew_at = Instant::now() + self.lease.lasts / 3;
+            clock.next_renew = Instant::now() + self.lease.lasts / 3;
         }
-        if now < clock.poll_at {
+        if now < clock.next_poll {
             return false;
         }
-        clock.poll_at = now + POLL_INTERVAL;
-        if now >= clock.count_at {
-            clock.count_at = now + COUNT_INTERVAL;
+        clock.next_poll = now + POLL_INTERVAL;
+        if now >= clock.next_count {
+            clock.next_count = now + COUNT_INTERVAL;
             let depth = outbox::depth(self.database).await;
             if let Some((stored, failed)) = self.note(depth) {
                 self.metrics.outbox_depth.set(stored);
                 self.metrics.outbox_failed.set(failed);
                 if stored > LONG_BACKLOG {
-                    clock.count_at = now + COUNT_INTERVAL_LONG;
+                    clock.next_count = now + COUNT_INTERVAL_LONG;
                 }
             }
         }

@@ -169,15 +169,16 @@ async fn an_error_ends_the_transaction_even_when_it_is_swallowed(
     Ok(())
 }
 
+/// Neither database can be made to lose at will, but a serialization failure can be raised.
+const LOSE: Sql = Sql {
+    postgres: "DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END $$",
+    sqlite: "SELECT 1",
+};
+
 async fn a_transaction_that_lost_is_run_again(store: Store) -> anyhow::Result<()> {
     let database = things(&store).await;
     let runs = AtomicU32::new(0);
     let runs = &runs;
-    // Neither database can be made to lose at will, but a serialization failure can be raised.
-    const LOSE: Sql = Sql {
-        postgres: "DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END $$",
-        sqlite: "SELECT 1",
-    };
     let losing = database.dialect() == storefront_runtime::Dialect::Postgres;
     let result = database
         .transact(|tx| {
@@ -223,6 +224,8 @@ async fn writers_of_one_row_all_get_through(store: Store) -> anyhow::Result<()> 
     Ok(())
 }
 
+const FOREIGN: &[Migration] = &[Migration::same("other", "CREATE TABLE x (id TEXT)")];
+
 async fn migrations_run_once_and_survive_their_predecessor(store: Store) -> anyhow::Result<()> {
     let (one, two) = tokio::join!(things(&store), things(&store));
     one.query("INSERT INTO log (id) VALUES ('x')", &[]).await.unwrap();
@@ -231,7 +234,6 @@ async fn migrations_run_once_and_survive_their_predecessor(store: Store) -> anyh
     let before = store.open(&MIGRATIONS[..1]).await;
     assert_eq!(count(&before, "log").await, 1);
     // Another program's database is refused, and named.
-    const FOREIGN: &[Migration] = &[Migration::same("other", "CREATE TABLE x (id TEXT)")];
     let error = store.try_open(FOREIGN).await.err().unwrap();
     assert!(matches!(error, DatabaseError::ForeignMigration { position: 0, .. }), "{error}");
     Ok(())

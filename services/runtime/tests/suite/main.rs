@@ -1,6 +1,8 @@
 //! The runtime as its users meet it: one suite, each scenario on the embedded broker with SQLite and on
 //! a real Apache Kafka with a real PostgreSQL.
 
+#![cfg(test)]
+
 mod database;
 mod dead_letters;
 mod delivery;

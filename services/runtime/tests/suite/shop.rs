@@ -164,7 +164,7 @@ impl Member {
         options: ConsumerOptions,
     ) -> Self {
         let shutdown = Shutdown::new();
-        let service = world.service(shutdown.clone());
+        let service = World::service(shutdown.clone());
         let (running, kafka, database) = (service.clone(), world.kafka(), database.clone());
         let handler = handler.clone();
         let task = tokio::spawn(async move {

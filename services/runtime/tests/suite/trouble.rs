@@ -92,7 +92,7 @@ async fn a_database_that_is_killed_parks_nothing() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_is_waited_for() -> anyhow::Result<()> {
     let kafka = Kafka::private().await?;
-    let world = World::at(kafka.bootstrap(), Store::embedded().await?).await?;
+    let world = World::at(kafka.bootstrap(), Store::sqlite()?).await?;
     let all = some(0, 60);
     let database = world.store.open(MIGRATIONS).await;
     let member = Member::start(&world, &database, &Orders::default());

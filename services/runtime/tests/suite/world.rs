@@ -28,8 +28,12 @@ pub enum Store {
 }
 
 impl Store {
-    pub async fn embedded() -> anyhow::Result<Self> {
+    pub fn sqlite() -> anyhow::Result<Self> {
         Ok(Self::Sqlite(tempfile::tempdir()?))
+    }
+
+    pub async fn embedded() -> anyhow::Result<Self> {
+        std::future::ready(Self::sqlite()).await
     }
 
     pub async fn real() -> anyhow::Result<Self> {
@@ -108,7 +112,7 @@ impl World {
     pub async fn embedded() -> anyhow::Result<Self> {
         let broker = EmbeddedBroker::start(([127, 0, 0, 1], 0).into(), None)?;
         let bootstrap = broker.bootstrap().to_owned();
-        Self::new(bootstrap, Some(broker), Store::embedded().await?).await
+        Self::new(bootstrap, Some(broker), Store::sqlite()?).await
     }
 
     pub async fn real() -> anyhow::Result<Self> {
@@ -154,7 +158,7 @@ impl World {
         self.kafka().names().dead_letter(Topic::PaymentSuccessful, ServiceId::Order).unwrap()
     }
 
-    pub fn service(&self, shutdown: Shutdown) -> Service {
+    pub fn service(shutdown: Shutdown) -> Service {
         let common = Common {
             shop: "default/demo".parse().unwrap(),
             http_listen: ([127, 0, 0, 1], 0).into(),
