@@ -1,6 +1,6 @@
 //! Exact sums, on both databases and on a real Kafka.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
+#![expect(clippy::unwrap_used, reason = "test code")]
 
 mod aggregates;
 mod kafka;
