@@ -13,6 +13,7 @@ mod tally;
 use anyhow::Context as _;
 use storefront_contract::{ServiceId, settings::AnalyticsSettings};
 use storefront_runtime::{Database, Listeners, Service, Shutdown, consume};
+use tracing::Instrument as _;
 
 pub use self::{
     api::router,
@@ -44,7 +45,7 @@ pub async fn run_on(
         async { Ok(Box::pin(consume(&service, &kafka, &database, Record::default())).await?) };
     let served = async { Ok(service.serve(listeners, router).await?) };
     let pruned = async {
-        prune::run(&database, &service.shutdown).await;
+        prune::run(&database, &service.shutdown).instrument(service.span()).await;
         Ok::<_, anyhow::Error>(())
     };
     let result = tokio::try_join!(consumed, served, pruned).map(|_| ());

@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use storefront_contract::{ServiceId, settings::EmailSettings};
 use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown, consume};
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use self::{
     attempt::Desk, clock::Clock, metrics::MailMetrics, queue::QueueMails, sender::Sender,
@@ -95,7 +96,7 @@ pub async fn run_with(
     let consumed = async { Ok(Box::pin(consume(&service, &kafka, &database, handler)).await?) };
     let served = async { Ok(service.serve(listeners, router).await?) };
     let sent = async {
-        sender.run(&service.shutdown).await;
+        sender.run(&service.shutdown).instrument(service.span()).await;
         Ok::<_, anyhow::Error>(())
     };
     let result = tokio::try_join!(consumed, served, sent).map(|_| ());

@@ -1,5 +1,6 @@
 //! Claims mails that are due and sends them, so many at once as the server may be asked to take. Holds
-//! itself back while no server is there; the consumer goes on.
+//! itself back while no server is there. The consumer goes on and the service stays ready, as queueing
+//! mails needs no server: `storefront_smtp_up` and a growing `storefront_mails_awaiting` tell.
 
 use std::{
     collections::HashSet,
@@ -12,6 +13,7 @@ use tokio::{
     sync::Notify,
     task::{JoinError, JoinSet},
 };
+use tracing::Instrument as _;
 
 use crate::{
     attempt::{Desk, Reached},
@@ -112,10 +114,11 @@ impl Sender {
         for mail in claimed {
             let entry = self.under_way.enter(&mail.mail_id);
             let (desk, abandon) = (Arc::clone(desk), abandon.clone());
-            tasks.spawn(async move {
+            let attempt = async move {
                 let _entry = entry;
                 desk.send(mail, abandon).await
-            });
+            };
+            tasks.spawn(attempt.in_current_span());
         }
         Ok(count)
     }

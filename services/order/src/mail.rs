@@ -1,7 +1,10 @@
 //! Asks email what became of an order's mail, and does not wait long for it. An order is shown with or
 //! without an answer.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
@@ -36,6 +39,8 @@ pub struct MailClient {
     client: Client<HttpConnector, Empty<Bytes>>,
     base: Option<Url>,
     limit: Duration,
+    /// Whether the last question was answered: only a change is worth a line in the log.
+    answered: AtomicBool,
 }
 
 /// A setting that email cannot be asked with.
@@ -50,6 +55,8 @@ enum AskError {
     Request(#[from] http::Error),
     #[error("email could not be reached")]
     Unreachable(#[from] hyper_util::client::legacy::Error),
+    #[error("email did not answer in time")]
+    Silent,
     #[error("email answered {0}")]
     Status(StatusCode),
     #[error("email's answer could not be read")]
@@ -84,21 +91,28 @@ impl MailClient {
         connector.set_connect_timeout(Some(limit));
         let client =
             Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_LIMIT).build(connector);
-        Ok(Self { client, base, limit })
+        Ok(Self { client, base, limit, answered: AtomicBool::new(true) })
     }
 
     /// The state of an order's mail, within the limit.
     pub async fn of_order(&self, order_id: Uuid) -> MailAnswer {
         let unknown = MailAnswer { state: "unknown", message_id: None };
         let Some(base) = &self.base else { return unknown };
-        match tokio::time::timeout(self.limit, self.ask(base, order_id)).await {
-            Ok(Ok(mails)) => answer(mails.mails),
-            Ok(Err(error)) => {
-                tracing::warn!(order.id = %order_id, error = describe(&error), "mail state unknown");
-                unknown
+        let asked = tokio::time::timeout(self.limit, self.ask(base, order_id)).await;
+        let asked = asked.unwrap_or(Err(AskError::Silent));
+        let changed = self.answered.swap(asked.is_ok(), Ordering::Relaxed) != asked.is_ok();
+        match asked {
+            Ok(mails) => {
+                if changed {
+                    tracing::info!("email tells the state of mails again");
+                }
+                answer(mails.mails)
             }
-            Err(_) => {
-                tracing::warn!(order.id = %order_id, "mail state unknown: email did not answer");
+            Err(error) => {
+                if changed {
+                    let error = describe(&error);
+                    tracing::warn!(error, "orders are shown without the state of their mail");
+                }
                 unknown
             }
         }

@@ -70,7 +70,11 @@ impl Connector {
                 .map(|(username, password)| (SecretFile::new(username), SecretFile::new(password))),
             hello: ClientId::default(),
         };
-        connector.credentials()?;
+        if connector.credentials()?.is_some() && *tls == SmtpTls::None {
+            tracing::warn!(
+                "SMTP_TLS is none: the mail server's password goes over the wire in clear"
+            );
+        }
         Ok(connector)
     }
 
