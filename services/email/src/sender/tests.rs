@@ -54,6 +54,7 @@ on_both!(
     too_many_unclear_ends_are_given_up,
     an_absent_server_costs_no_attempts,
     a_claim_that_ended_is_taken_up,
+    a_mail_is_dated_by_when_it_was_wanted,
     two_instances_share_the_work,
     a_silent_recipient_delays_nobody_else,
     what_is_old_or_has_no_address_is_not_sent,
@@ -453,6 +454,21 @@ async fn a_claim_that_ended_is_taken_up(store: Store) {
     let own = mails::finish(&mut tx, "gone", &claimed[0].mail_id, mails::End::Sent, now).await;
     assert!(!own.unwrap(), "a claim that was taken over ends nothing");
     drop(tx);
+    office.close().await;
+}
+
+/// So that one which is sent again is the same to the byte.
+async fn a_mail_is_dated_by_when_it_was_wanted(store: Store) {
+    let server = Server::start(|_, _, _| Act::Accept).await;
+    let mut office = Office::open(&store, &server.settings(5_000)).await;
+    office.handler.clock = || Timestamp::now() - jiff::SignedDuration::from_hours(5);
+    office.take(&[paid("ada")]).await.unwrap();
+    office.comes_to("ada", SENT).await;
+    let taken = server.taken().remove(0);
+    let mail = mailparse::parse_mail(&taken.bytes).unwrap();
+    let date = mailparse::MailHeaderMap::get_first_value(&mail.headers[..], "Date").unwrap();
+    let age_s = Timestamp::now().as_second() - mailparse::dateparse(&date).unwrap();
+    assert!((5 * 3_600..5 * 3_600 + 60).contains(&age_s), "{date}");
     office.close().await;
 }
 

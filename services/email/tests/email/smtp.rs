@@ -146,6 +146,19 @@ async fn a_mail_that_was_cut_never_gives_its_answer_to_the_next() {
 }
 
 #[tokio::test]
+async fn a_dialogue_that_is_out_of_step_is_not_gone_on_with() {
+    let server = Server::start(|stage, to, _| match (stage, to) {
+        (Stage::Content, "shifted@example.com") => Act::Reply("354 an answer to something else"),
+        _ => Act::Accept,
+    })
+    .await;
+    let smtp = Smtp::new(&server.settings(2_000)).unwrap();
+    assert!(deliver(&smtp, "shifted@example.com").await.starts_with("unclear"));
+    assert_eq!(deliver(&smtp, "ada@example.com").await, "accepted");
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
 async fn an_idle_connection_that_the_server_closed_costs_no_mail() {
     let server = Server::start(|stage, to, _| match (stage, to) {
         // Accepted, and then the server hangs up.
