@@ -1,4 +1,60 @@
 //! The event runtime every service is built on: consume, store, send, serve.
+//!
+//! A service is a [`Handler`]: it gets events that were not handled before, changes its own tables
+//! through a transaction, and says what is to be sent. In that one transaction the runtime also keeps
+//! which events were seen, which messages are to go out, and where to read on, so that a crash, a
+//! rebalance, a duplicate or a restored database changes nothing about the result. See [`consume`].
+//!
+//! A whole consumer, which grants points for orders:
+//!
+//! ```no_run
+//! use storefront_contract::{
+//!     OrderSuccessful, ServiceId,
+//!     settings::{AnalyticsSettings, Settings as _},
+//! };
+//! use storefront_runtime::{
+//!     Database, Failure, Handler, Listeners, Migration, Outgoing, ProcessEnv, Received, Service, Tx,
+//!     consume, shutdown_signal,
+//! };
+//!
+//! struct Points;
+//!
+//! const MIGRATIONS: &[Migration] =
+//!     &[Migration::same("points", "CREATE TABLE points (user_id TEXT, amount BIGINT)")];
+//!
+//! impl Handler for Points {
+//!     type Event = OrderSuccessful;
+//!
+//!     async fn handle(
+//!         &self,
+//!         events: &[Received<OrderSuccessful>],
+//!         tx: &mut Tx<'_>,
+//!         _: &mut Outgoing,
+//!     ) -> Result<(), Failure> {
+//!         for Received { event, .. } in events {
+//!             let points = [(&event.user_id).into(), (event.amount / 100).into()];
+//!             tx.execute("INSERT INTO points VALUES ($1, $2)", &points).await?;
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> anyhow::Result<()> {
+//!     let settings = AnalyticsSettings::read(&ProcessEnv)?;
+//!     let service = Service::new(ServiceId::Analytics, &settings.common, shutdown_signal());
+//!     let database = Database::open(&settings.database, service.id, MIGRATIONS).await?;
+//!     let listeners = Listeners::bind(&settings.common).await?;
+//!     let consumer = consume(&service, &settings.kafka, &database, Points);
+//!     let (served, consumed) =
+//!         tokio::join!(service.serve_admin(listeners.admin), consumer);
+//!     served?;
+//!     Ok(consumed?)
+//! }
+//! ```
+//!
+//! Invariants: nothing here is global, as `storefront dev` runs every service in one process; nothing
+//! is sent to Kafka but from the outbox; the database's offset is the truth, Kafka's is a copy.
 
 mod admin;
 mod backoff;

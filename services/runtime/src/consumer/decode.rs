@@ -254,3 +254,6 @@ impl Parked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
