@@ -103,7 +103,7 @@ fn quick() -> Policy {
         unclear_most: 3,
         hold_first: ms(20),
         hold_most: ms(100),
-        lease: ms(900),
+        lease: ms(2_000),
         poll_most: ms(50),
         stop_patience: ms(100),
     }
@@ -283,7 +283,7 @@ const SENT: &str = "sent after 1, 0 unclear";
 
 async fn each_mail_is_sent_once_and_said_once(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let office = Office::open(&store, &server.settings(5_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     let events: Vec<_> = (0..30).map(|n| paid(&format!("user{n}"))).collect();
     office.take(&events).await.unwrap();
     // The same sessions under other event ids.
@@ -331,7 +331,7 @@ async fn a_deferral_is_tried_again(store: Store) {
         _ => Act::Accept,
     })
     .await;
-    let office = Office::open(&store, &server.settings(5_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     office.take(&[paid("grey"), paid("busy"), paid("cut")]).await.unwrap();
     office.comes_to("grey", "sent after 3, 0 unclear").await;
     office.comes_to("busy", "sent after 2, 0 unclear").await;
@@ -349,7 +349,7 @@ async fn a_refusal_is_final_a_dead_letter_and_can_be_replayed(store: Store) {
         _ => Act::Accept,
     })
     .await;
-    let office = Office::open(&store, &server.settings(5_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     office.take(&[paid("gone"), paid("big")]).await.unwrap();
     office.comes_to("gone", "failed (mail-rejected) after 1, 0 unclear").await;
     office.comes_to("big", "failed (mail-rejected) after 1, 0 unclear").await;
@@ -381,7 +381,7 @@ async fn an_unclear_end_is_sent_again_under_the_same_message_id(store: Store) {
         _ => Act::Accept,
     })
     .await;
-    let office = Office::open(&store, &server.settings(200)).await;
+    let office = Office::open(&store, &server.settings(1_500)).await;
     office.take(&[paid("cut"), paid("silent")]).await.unwrap();
     office.comes_to("cut", "sent after 3, 2 unclear").await;
     office.comes_to("silent", "sent after 2, 1 unclear").await;
@@ -402,7 +402,7 @@ async fn too_many_unclear_ends_are_given_up(store: Store) {
         _ => Act::Accept,
     })
     .await;
-    let office = Office::open(&store, &server.settings(1_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     office.take(&[paid("ada")]).await.unwrap();
     office.comes_to("ada", "failed (mail-unclear) after 4, 3 unclear").await;
     assert_eq!(server.taken().len(), 4);
@@ -414,7 +414,7 @@ async fn an_absent_server_costs_no_attempts(store: Store) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let mut settings = Server::start(|_, _, _| Act::Accept).await.settings(1_000);
+    let mut settings = Server::start(|_, _, _| Act::Accept).await.settings(20_000);
     settings.port = address.port();
     let office = Office::open(&store, &settings).await;
     let events: Vec<_> = (0..10).map(|n| paid(&format!("user{n}"))).collect();
@@ -433,7 +433,7 @@ async fn an_absent_server_costs_no_attempts(store: Store) {
 
 async fn a_claim_that_ended_is_taken_up(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let office = Office::open(&store, &server.settings(1_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     let Office { shutdown, running, handler, database, desk } = office;
     shutdown.cancel();
     running.await.unwrap();
@@ -446,7 +446,7 @@ async fn a_claim_that_ended_is_taken_up(store: Store) {
     assert_eq!(claimed.len(), 1);
     assert!(mails::claim(&database, "other", now, now + 300, 4).await.unwrap().is_empty());
     drop(desk);
-    let office = Office::open(&store, &server.settings(1_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     office.comes_to("ada", "sent after 2, 1 unclear").await;
     assert_eq!(server.taken().len(), 1);
     // The one that was gone comes back and believes that its mail went out.
@@ -460,7 +460,7 @@ async fn a_claim_that_ended_is_taken_up(store: Store) {
 /// So that one which is sent again is the same to the byte.
 async fn a_mail_is_dated_by_when_it_was_wanted(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let mut office = Office::open(&store, &server.settings(5_000)).await;
+    let mut office = Office::open(&store, &server.settings(20_000)).await;
     office.handler.clock = || Timestamp::now() - jiff::SignedDuration::from_hours(5);
     office.take(&[paid("ada")]).await.unwrap();
     office.comes_to("ada", SENT).await;
@@ -474,8 +474,8 @@ async fn a_mail_is_dated_by_when_it_was_wanted(store: Store) {
 
 async fn two_instances_share_the_work(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let first = Office::open(&store, &server.settings(5_000)).await;
-    let second = Office::open(&store, &server.settings(5_000)).await;
+    let first = Office::open(&store, &server.settings(20_000)).await;
+    let second = Office::open(&store, &server.settings(20_000)).await;
     let events: Vec<_> = (0..80).map(|n| paid(&format!("user{n}"))).collect();
     let (left, right) = events.split_at(40);
     let (one, two) = tokio::join!(first.take(left), second.take(right));
@@ -513,7 +513,7 @@ async fn a_silent_recipient_delays_nobody_else(store: Store) {
 
 async fn what_is_old_or_has_no_address_is_not_sent(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let office = Office::open(&store, &server.settings(5_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     let mut old = payment("old", Some("ada@example.com"));
     old.paid_at = Timestamp::now() - jiff::SignedDuration::from_hours(73);
     let none = payment("none", None);
@@ -532,7 +532,7 @@ async fn what_is_old_or_has_no_address_is_not_sent(store: Store) {
 
 async fn an_order_waits_for_the_address_of_its_payment(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let office = Office::open(&store, &server.settings(5_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     office.take(&[ordered("ada"), ordered("nobody")]).await.unwrap();
     eventually(LIMIT, "it is looked for", async || {
         let state = office.state("ada").await;
@@ -558,7 +558,7 @@ async fn what_expires_while_waiting_is_a_dead_letter(store: Store) {
         _ => Act::Accept,
     })
     .await;
-    let office = Office::open_with(&store, &server.settings(5_000), quick(), 400).await;
+    let office = Office::open_with(&store, &server.settings(20_000), quick(), 1_500).await;
     office.take(&[paid("ada")]).await.unwrap();
     eventually(LIMIT, "it expires", async || {
         office.state("ada").await.starts_with("failed (mail-expired)")
@@ -587,7 +587,7 @@ async fn a_stop_in_the_middle_of_a_mail_leaves_it_unknown(store: Store) {
 
 async fn a_bad_address_is_the_events_own_fault(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let office = Office::open(&store, &server.settings(5_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     let bad = payment("bad", Some("ada@example.com\r\nBcc: eve@example.com"));
     let batch = [paid("ada"), received(bad, "1", Happening::Paid)];
     match office.take(&batch).await {
@@ -604,7 +604,7 @@ async fn a_bad_address_is_the_events_own_fault(store: Store) {
 
 async fn addresses_are_forgotten_and_uniqueness_is_not(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let office = Office::open(&store, &server.settings(5_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     office.take(&[paid("ada")]).await.unwrap();
     office.comes_to("ada", SENT).await;
     let now = store.database.now_ms().await.unwrap();
@@ -624,7 +624,7 @@ async fn addresses_are_forgotten_and_uniqueness_is_not(store: Store) {
 
 async fn other_services_are_told_the_states(store: Store) {
     let server = Server::start(|_, _, _| Act::Accept).await;
-    let office = Office::open(&store, &server.settings(5_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     office.take(&[paid("ada")]).await.unwrap();
     office.comes_to("ada", SENT).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -683,7 +683,7 @@ async fn logs_tell_message_ids_and_never_an_address() {
         _ => Act::Accept,
     })
     .await;
-    let office = Office::open(&store, &server.settings(1_000)).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
     office.take(&[paid("ada"), paid("gone"), paid("grey"), paid("cut")]).await.unwrap();
     office.comes_to("gone", "failed (mail-rejected) after 1, 0 unclear").await;
     office.comes_to("grey", "sent after 2, 0 unclear").await;
