@@ -40,7 +40,7 @@ pub async fn run(arguments: DevArguments) -> Result<(), DevError> {
     let data = Data::open(&arguments, name)?;
     let without: BTreeSet<_> = arguments.without.iter().copied().collect();
     let bound = Bound::bind(&arguments, &without).await?;
-    let broker = Broker::start(&arguments, &data).await?;
+    let (broker, admin) = Broker::start(&arguments, &data).await?;
     let local = local(&arguments, &manifest, &data, &bound, &broker);
     let placement = Placement::local(&manifest.storefront, &local).map_err(DevError::Place)?;
     let plan = plan(&manifest.storefront, &placement)?;
@@ -52,7 +52,8 @@ pub async fn run(arguments: DevArguments) -> Result<(), DevError> {
     }
     let keys = secrets::prepare(&local, spec)?;
     data.write_catalog(&catalog(&plan, &manifest)?)?;
-    topics::prepare(&broker, &plan).await?;
+    topics::prepare(&broker, &admin, &plan).await?;
+    admin.close();
     let report = Report::new(&bound, &broker, &data, &plan);
     let mut running = Running::default();
     let outcome = async {

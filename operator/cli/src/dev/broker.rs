@@ -17,15 +17,29 @@ use crate::{
 pub struct Broker {
     brokers: Vec<String>,
     count: i32,
-    admin: Arc<AdminClient<DefaultClientContext>>,
     /// Topics that are there: name and partitions.
     topics: Vec<(String, i32)>,
     embedded: Option<EmbeddedBroker>,
 }
 
+/// A client that changes topics.
+pub struct Admin(Arc<AdminClient<DefaultClientContext>>);
+
+impl Admin {
+    pub fn client(&self) -> &AdminClient<DefaultClientContext> {
+        &self.0
+    }
+
+    /// Ends the client, which waits for its threads, while others go on.
+    pub fn close(self) {
+        tokio::task::spawn_blocking(move || drop(self.0));
+    }
+}
+
 impl Broker {
-    /// Starts the embedded broker, or connects to the given ones.
-    pub async fn start(arguments: &DevArguments, data: &Data) -> Result<Self, DevError> {
+    /// Starts the embedded broker, or connects to the given ones. The client is for preparing the
+    /// topics: kept longer it would only cost threads.
+    pub async fn start(arguments: &DevArguments, data: &Data) -> Result<(Self, Admin), DevError> {
         let embedded = if arguments.kafka.is_empty() {
             Some(start_embedded(arguments, data).await?)
         } else {
@@ -50,7 +64,8 @@ impl Broker {
         let topics = metadata.topics().iter();
         let topics =
             topics.map(|topic| (topic.name().to_owned(), partitions(topic.partitions().len())));
-        Ok(Self { topics: topics.collect(), brokers, count, admin, embedded })
+        let topics = topics.collect();
+        Ok((Self { topics, brokers, count, embedded }, Admin(admin)))
     }
 
     pub fn brokers(&self) -> &[String] {
@@ -63,10 +78,6 @@ impl Broker {
 
     pub fn topics(&self) -> &[(String, i32)] {
         &self.topics
-    }
-
-    pub fn admin(&self) -> &AdminClient<DefaultClientContext> {
-        &self.admin
     }
 
     /// Whether the brokers are this shop's alone.

@@ -11,25 +11,28 @@ use rdkafka::{
 };
 use storefront_operator::plan::{BrokerTopic, Plan, TopicChange, TopicPlan, topic_changes};
 
-use super::{DevError, broker::Broker};
+use super::{
+    DevError,
+    broker::{Admin, Broker},
+};
 use crate::kafka::TIMEOUT_MS;
 
 /// Makes what is missing; never takes partitions away.
-pub async fn prepare(broker: &Broker, plan: &Plan) -> Result<(), DevError> {
+pub async fn prepare(broker: &Broker, admin: &Admin, plan: &Plan) -> Result<(), DevError> {
     let there: Vec<_> = broker
         .topics()
         .iter()
         .map(|(name, partitions)| BrokerTopic { name: name.clone(), partitions: *partitions })
         .collect();
     let changes = topic_changes(&plan.topics, &there, plan.topic_policy);
-    create(broker, &changes).await?;
-    grow(broker, &changes).await?;
+    create(admin, &changes).await?;
+    grow(admin, &changes).await?;
     for difference in differences(&changes) {
         tracing::warn!("{difference}");
     }
     let kept: Vec<_> =
         plan.topics.iter().filter(|topic| there.iter().any(|t| t.name == topic.name)).collect();
-    configure(broker, &kept).await
+    configure(broker, admin, &kept).await
 }
 
 /// What stays otherwise than planned: one sentence for all topics with the same counts.
@@ -58,7 +61,7 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
 }
 
-async fn create(broker: &Broker, changes: &[TopicChange]) -> Result<(), DevError> {
+async fn create(admin: &Admin, changes: &[TopicChange]) -> Result<(), DevError> {
     let new = changes.iter().filter_map(|change| match change {
         TopicChange::Create(topic) => Some(topic),
         _ => None,
@@ -67,7 +70,7 @@ async fn create(broker: &Broker, changes: &[TopicChange]) -> Result<(), DevError
     if new.is_empty() {
         return Ok(());
     }
-    let results = broker.admin().create_topics(&new, &options()).await;
+    let results = admin.client().create_topics(&new, &options()).await;
     check(results.map_err(DevError::Topics)?)
 }
 
@@ -77,7 +80,7 @@ fn new_topic(topic: &TopicPlan) -> NewTopic<'_> {
     topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
 }
 
-async fn grow(broker: &Broker, changes: &[TopicChange]) -> Result<(), DevError> {
+async fn grow(admin: &Admin, changes: &[TopicChange]) -> Result<(), DevError> {
     let more: Vec<_> = changes
         .iter()
         .filter_map(|change| match change {
@@ -90,7 +93,7 @@ async fn grow(broker: &Broker, changes: &[TopicChange]) -> Result<(), DevError> 
     if more.is_empty() {
         return Ok(());
     }
-    let results = broker.admin().create_partitions(&more, &options()).await;
+    let results = admin.client().create_partitions(&more, &options()).await;
     check(results.map_err(DevError::Topics)?)
 }
 
@@ -107,12 +110,12 @@ fn check(results: Vec<TopicResult>) -> Result<(), DevError> {
 
 /// Enforces the planned settings of topics that were there: on the embedded broker only, as the call
 /// that librdkafka offers resets every other setting of a topic.
-async fn configure(broker: &Broker, topics: &[&TopicPlan]) -> Result<(), DevError> {
+async fn configure(broker: &Broker, admin: &Admin, topics: &[&TopicPlan]) -> Result<(), DevError> {
     if topics.is_empty() {
         return Ok(());
     }
     let names: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
-    let described = broker.admin().describe_configs(&names, &options()).await;
+    let described = admin.client().describe_configs(&names, &options()).await;
     let described = described.map_err(DevError::Topics)?;
     let mut altered = Vec::new();
     for (topic, resource) in topics.iter().zip(described) {
@@ -141,7 +144,7 @@ async fn configure(broker: &Broker, topics: &[&TopicPlan]) -> Result<(), DevErro
     if altered.is_empty() {
         return Ok(());
     }
-    let results = broker.admin().alter_configs(&altered, &options()).await;
+    let results = admin.client().alter_configs(&altered, &options()).await;
     for result in results.map_err(DevError::Topics)? {
         if let Err((specifier, code)) = result {
             return Err(DevError::Topic { topic: format!("{specifier:?}"), code });
