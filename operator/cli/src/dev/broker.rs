@@ -65,7 +65,7 @@ impl Broker {
         let topics =
             topics.map(|topic| (topic.name().to_owned(), partitions(topic.partitions().len())));
         let topics = topics.collect();
-        Ok((Self { topics, brokers, count, embedded }, Admin(admin)))
+        Ok((Self { brokers, count, topics, embedded }, Admin(admin)))
     }
 
     pub fn brokers(&self) -> &[String] {
