@@ -37,6 +37,7 @@ pub(super) async fn migrate(
 ) -> Result<(), DatabaseError> {
     let mut tx = database.begin().await?;
     prepare(&mut tx, schema).await?;
+    let mut count = 0;
     for (owner, migrations) in steps {
         let applied = tx
             .query(
@@ -60,9 +61,14 @@ pub(super) async fn migrate(
         }
         for (position, migration) in migrations.iter().enumerate().skip(applied.len()) {
             apply(&mut tx, owner, position, migration).await?;
+            count += 1;
         }
     }
-    tx.commit().await
+    tx.commit().await?;
+    if count > 0 {
+        tracing::info!(schema, migrations = count, "database migrated");
+    }
+    Ok(())
 }
 
 /// The lock, the schema and the list of what was done.
@@ -109,6 +115,6 @@ async fn apply(
         &[owner.into(), position.into(), name.into(), jiff::Timestamp::now().into()],
     )
     .await?;
-    tracing::info!(owner, migration = name, "database migrated");
+    tracing::debug!(owner, migration = name, "migration applied");
     Ok(())
 }
