@@ -69,7 +69,8 @@ impl Database {
         loop {
             let opened = async {
                 let database = Self::connect(settings, service.name())?;
-                migrate::migrate(&database, service.name(), &steps).await.map(|()| database)
+                migrate::migrate(&database, service.name(), &steps).await?;
+                database.forget_dead_leases().await.map(|()| database)
             };
             match opened.await {
                 Err(error)
@@ -85,6 +86,18 @@ impl Database {
                 result => return result,
             }
         }
+    }
+
+    /// A SQLite file that nobody used when we opened it has no living holder of a lease: whoever was
+    /// killed need not be waited for.
+    async fn forget_dead_leases(&self) -> Result<(), DatabaseError> {
+        if let Backend::Sqlite(pools) = &self.0.backend {
+            if pools.is_alone {
+                self.query("DELETE FROM leases", &[]).await?;
+            }
+            pools.share();
+        }
+        Ok(())
     }
 
     fn connect(settings: &DatabaseSettings, schema: &'static str) -> Result<Self, DatabaseError> {

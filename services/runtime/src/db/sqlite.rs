@@ -1,7 +1,7 @@
 //! Pools of connections to one SQLite file: a single writer, so that writers queue here instead of
 //! failing with `SQLITE_BUSY`, and readers beside it, which WAL lets run meanwhile.
 
-use std::{path::Path, time::Duration};
+use std::{fs::File, path::Path, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Sqlite, SqlitePool,
@@ -20,6 +20,11 @@ const READERS_MAX: u32 = 4;
 pub(super) struct SqlitePools {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Locked for as long as we use the database: exclusively by the first one until it has found its
+    /// bearings, then shared.
+    lock: Option<File>,
+    /// Nobody else used the database when we opened it.
+    pub(super) is_alone: bool,
 }
 
 impl SqlitePools {
@@ -51,7 +56,19 @@ impl SqlitePools {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { writer, readers })
+        let lock = File::create(path.with_extension("lock")).ok();
+        let is_alone = lock.as_ref().is_some_and(|lock| lock.try_lock().is_ok());
+        if !is_alone && let Some(lock) = &lock {
+            lock.try_lock_shared().ok();
+        }
+        Ok(Self { writer, readers, lock, is_alone })
+    }
+
+    /// Lets others open it too.
+    pub(super) fn share(&self) {
+        if let (Some(lock), true) = (&self.lock, self.is_alone) {
+            lock.lock_shared().ok();
+        }
     }
 
     pub(super) async fn writer(&self) -> Result<PoolConnection<Sqlite>, DatabaseError> {

@@ -39,6 +39,7 @@ on_both! { Store;
     writers_of_one_row_all_get_through,
     migrations_run_once_and_survive_their_predecessor,
     a_lease_has_one_holder_and_a_fence_that_grows,
+    a_lease_ends_with_the_only_user_of_a_file,
     errors_say_what_can_be_done,
     a_cancelled_transaction_gives_its_connection_back,
 }
@@ -254,6 +255,21 @@ async fn a_lease_has_one_holder_and_a_fence_that_grows(store: Store) -> anyhow::
     assert_eq!(asleep.acquire(&database).await.unwrap(), Some(1));
     assert_eq!(Lease::new("other", long).acquire(&database).await.unwrap(), Some(2), "ended");
     assert_eq!(asleep.acquire(&database).await.unwrap(), None, "awake again, and fenced");
+    Ok(())
+}
+
+/// On a server others may live whom we cannot see.
+async fn a_lease_ends_with_the_only_user_of_a_file(store: Store) -> anyhow::Result<()> {
+    let day = Duration::from_secs(86_400);
+    let database = things(&store).await;
+    let beside = things(&store).await;
+    assert_eq!(Lease::new("work", day).acquire(&database).await?, Some(1));
+    assert_eq!(Lease::new("work", day).acquire(&beside).await?, None, "the holder lives");
+    beside.close().await;
+    database.close().await;
+    drop((database, beside));
+    let taken = Lease::new("work", day).acquire(&things(&store).await).await?;
+    assert_eq!(taken.is_some(), store.file().is_some());
     Ok(())
 }
 
