@@ -41,7 +41,11 @@ pub(crate) fn consumer(settings: &KafkaSettings, group: &str) -> Result<ClientCo
         ("fetch.message.max.bytes", "1048576"),
         ("fetch.error.backoff.ms", "100"),
         ("fetch.queue.backoff.ms", "100"),
-        ("statistics.interval.ms", "5000"),
+        // An idle consumer asks once a second; a broker with something to give answers at once.
+        ("fetch.wait.max.ms", "1000"),
+        // A topic that is made after us is found within this time.
+        ("topic.metadata.refresh.interval.ms", "10000"),
+        ("statistics.interval.ms", "10000"),
     ] {
         config.set(name, value);
     }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How often to look for keys that another instance has parked.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What one step found.
 enum Step {

@@ -15,14 +15,19 @@ use rdkafka::{
     config::{FromClientConfigAndContext as _, RDKafkaLogLevel},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext},
+    producer::{
+        BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig,
+    },
 };
 use tokio::sync::mpsc;
 
 use crate::{kafka, store::outbox::Stored};
 
-/// How long the thread sleeps at most before it looks whether to stop.
-const SERVE_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the thread serves before it looks whether to stop: with messages on their way, and
+/// without. Reports are passed on at once either way; but rdkafka spins through the last millisecond of
+/// each interval, so that an idle relay would be felt.
+const SERVE_BUSY: Duration = Duration::from_millis(100);
+const SERVE_IDLE: Duration = Duration::from_secs(2);
 
 /// What became of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +53,11 @@ impl Producer {
         let (served, stop) = (Arc::clone(&client), Arc::clone(&stopping));
         let serve = move || {
             while !stop.load(Ordering::Relaxed) {
-                served.poll(SERVE_INTERVAL);
+                let busy = served.in_flight_count() > 0;
+                served.poll(if busy { SERVE_BUSY } else { SERVE_IDLE });
             }
-            // Dropping the last reference purges the queue and waits for librdkafka's threads: here,
-            // where nobody else waits for it.
+            // Dropping the last reference waits for librdkafka's threads: here, where nobody else waits
+            // for it.
         };
         thread::Builder::new()
             .name("outbox-producer".into())
@@ -87,6 +93,8 @@ impl Producer {
 impl Drop for Producer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Relaxed);
+        // At once, and not when the thread looks next: whoever comes after us starts again with these.
+        self.client.purge(PurgeConfig::default().queue().inflight());
     }
 }
 

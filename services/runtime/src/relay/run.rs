@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Dependency, Shutdown,
     backoff::Backoff,
-    db::{Database, DatabaseError, Lease},
+    db::{Database, DatabaseError, Dialect, Lease},
     kafka,
     metrics::EventMetrics,
     store::outbox,
@@ -30,10 +30,11 @@ use crate::{
 
 /// Most messages on their way; a row is in memory for as long as it is.
 const WINDOW: usize = 2000;
-/// How often to look for rows that nobody told of: those of other instances, and after a restart.
+/// How often to look for rows that nobody told of: those of other instances. On SQLite there are none.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL_SQLITE: Duration = Duration::from_secs(10);
 /// How often the metrics are counted; the long one for a backlog whose counting takes its time.
-const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 const COUNT_INTERVAL_LONG: Duration = Duration::from_secs(60);
 const LONG_BACKLOG: i64 = 50_000;
 /// How often refused messages are tried once more: rights are granted, limits raised.
@@ -107,6 +108,9 @@ impl Relay<'_> {
                 line = self.restart(line, &[]).await;
                 more = true;
             }
+            if let Some(at) = self.window.next_topic(Instant::now()) {
+                clock.next_poll = clock.next_poll.min(at);
+            }
             let wake = clock.next_poll.min(clock.next_renew).min(clock.lease_end);
             tokio::select! {
                 () = self.shutdown.cancelled() => {
@@ -170,7 +174,11 @@ impl Relay<'_> {
         if now < clock.next_poll {
             return false;
         }
-        clock.next_poll = now + POLL_INTERVAL;
+        clock.next_poll = now
+            + match self.database.dialect() {
+                Dialect::Postgres => POLL_INTERVAL,
+                Dialect::Sqlite => POLL_INTERVAL_SQLITE,
+            };
         if now >= clock.next_count {
             clock.next_count = now + COUNT_INTERVAL;
             let depth = outbox::depth(self.database).await;

@@ -84,6 +84,11 @@ impl Window {
         waits.map(|(topic, _)| topic.clone()).collect()
     }
 
+    /// When the next of them may be tried again.
+    pub(super) fn next_topic(&self, now: Instant) -> Option<Instant> {
+        self.topics.values().map(|wait| wait.until).filter(|until| *until > now).min()
+    }
+
     pub(super) fn is_waiting(&self, topic: &str, now: Instant) -> bool {
         self.topics.get(topic).is_some_and(|wait| wait.until > now)
     }
@@ -200,6 +205,7 @@ mod tests {
         let (mut window, now) = (Window::default(), Instant::now());
         let wait = window.wait_for_topic("t", now);
         assert_eq!(window.waiting_topics(now), ["t"]);
+        assert_eq!(window.next_topic(now), Some(now + wait));
         assert!(window.waiting_topics(now + wait).is_empty());
         assert!(window.wait_for_topic("t", now) <= TOPIC_WAIT_MOST);
         window.sent(&stored(1, "a"));
