@@ -30,7 +30,8 @@ const USER: &str = "storefront";
 #[derive(Clone, Debug, Default)]
 pub struct PostgresOptions {
     /// Writes reach the disk before a commit returns. Off is faster, and `kill -9` loses nothing
-    /// either way; only a machine's crash would.
+    /// either way, as a commit always waits until the system has its bytes; only a machine's crash
+    /// would.
     pub fsync: bool,
     /// Further settings, such as `("max_connections", "5")`.
     pub settings: Vec<(&'static str, &'static str)>,
@@ -172,7 +173,6 @@ fn words(
     let sync = if options.fsync { "on" } else { "off" };
     let fixed = [
         ("fsync", sync),
-        ("synchronous_commit", sync),
         ("full_page_writes", sync),
         ("max_connections", "300"),
         ("shared_buffers", "32MB"),
