@@ -81,11 +81,13 @@ impl App {
             return Ok(Taken::Duplicate);
         }
         let found = self.fulfil(session_id, Asker::Event(created)).await;
-        let found = found.map_err(TakeError::Fulfil)?;
-        self.events.finish(&event.id).await?;
-        Ok(match found {
+        let taken = match found.map_err(TakeError::Fulfil)? {
             Found::Ours(_) => Taken::Done,
             Found::Foreign => Taken::Foreign,
-        })
+            // Nobody has heard what is true now, so the event is not done.
+            Found::Known(_) => return Err(TakeError::Fulfil(Arc::new(FulfilError::Busy))),
+        };
+        self.events.finish(&event.id).await?;
+        Ok(taken)
     }
 }

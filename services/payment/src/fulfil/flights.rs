@@ -28,13 +28,20 @@ impl<T> Default for Flights<T> {
 }
 
 impl<T: Clone> Flights<T> {
-    /// Asks, or shares the answer of one who asked after this call began.
-    pub async fn ask<F: Future<Output = T>>(&self, id: &SessionId, ask: impl FnOnce() -> F) -> T {
+    /// Asks, or shares the answer of one who asked after this call began, if it `serves`: not everybody
+    /// is content with the same.
+    pub async fn ask<F: Future<Output = T>>(
+        &self,
+        id: &SessionId,
+        serves: impl Fn(&T) -> bool,
+        ask: impl FnOnce() -> F,
+    ) -> T {
         let arrived = Instant::now();
         let seat = self.seat(id);
         let mut last = seat.flight.last.lock().await;
         if let Some((put, answer)) = &*last
             && *put >= arrived
+            && serves(answer)
         {
             return answer.clone();
         }
@@ -92,7 +99,7 @@ mod tests {
                     gate.notified().await;
                     number
                 };
-                flights.ask(&id, question).await
+                flights.ask(&id, |_| true, question).await
             })
         };
         let first = ask();
@@ -118,10 +125,31 @@ mod tests {
     async fn one_who_gives_up_leaves_no_trace() {
         let flights = Flights::<()>::default();
         let id = SessionId::parse("cs_test_1").unwrap();
-        let asking = flights.ask(&id, std::future::pending);
+        let asking = flights.ask(&id, |()| true, std::future::pending);
         assert!(futures_util::FutureExt::now_or_never(asking).is_none());
         assert!(flights.open.lock().unwrap().is_empty());
-        flights.ask(&id, || async {}).await;
+        flights.ask(&id, |()| true, || async {}).await;
         assert!(flights.open.lock().unwrap().is_empty());
+    }
+    #[tokio::test]
+    async fn an_answer_that_does_not_serve_is_not_shared() {
+        let flights = Arc::new(Flights::<&str>::default());
+        let id = SessionId::parse("cs_test_1").unwrap();
+        let gate = Arc::new(Notify::new());
+        let (first, blocked) = (flights.clone(), gate.clone());
+        let first = async move {
+            let id = SessionId::parse("cs_test_1").unwrap();
+            let wait = || async move {
+                blocked.notified().await;
+                "first"
+            };
+            first.ask(&id, |_| true, wait).await
+        };
+        // All three come before the first answer; they are served in the order in which they came.
+        let content = flights.ask(&id, |_| true, || async { "known" });
+        let strict = flights.ask(&id, |answer| *answer != "known", || async { "fresh" });
+        let open = async { gate.notify_one() };
+        let (first, content, strict, ()) = tokio::join!(first, content, strict, open);
+        assert_eq!((first, content, strict), ("first", "known", "fresh"));
     }
 }

@@ -47,6 +47,8 @@ pub enum Asker {
 #[derive(Debug, Clone)]
 pub enum Found {
     Ours(Arc<Payment>),
+    /// What the row says while another instance asks: good enough for a browser, never for an event.
+    Known(Arc<Payment>),
     /// It does not exist, or belongs to another shop.
     Foreign,
 }
@@ -127,7 +129,10 @@ impl App {
         asker: Asker,
     ) -> Result<Found, Arc<FulfilError>> {
         let (app, id) = (self.clone(), id.clone());
-        let work = async move { app.fulfilling.flights.ask(&id, || app.ask(&id, asker)).await };
+        let work = async move {
+            let serves = |answer: &Shared| serves(asker, answer);
+            app.fulfilling.flights.ask(&id, serves, || app.ask(&id, asker)).await
+        };
         self.see_through(work).await.unwrap_or_else(|| Err(Arc::new(FulfilError::Lost)))
     }
 
@@ -165,7 +170,7 @@ impl App {
                     let now = Instant::now();
                     // A browser can do with what is known; an event must not be lost.
                     if asker == Asker::Verify && now >= patient_until {
-                        return Ok(Found::Ours(Arc::new(payment)));
+                        return Ok(Found::Known(Arc::new(payment)));
                     }
                     if now + POLL >= deadline {
                         return Err(FulfilError::Busy);
@@ -197,4 +202,15 @@ impl App {
             }
         }
     }
+}
+
+/// Whether one may be content with what another one got. What is only good enough for browsers (the row
+/// as it is, "foreign" out of our memory) must not pass for news: an event would be marked as done, and
+/// its news be lost.
+fn serves(asker: Asker, answer: &Shared) -> bool {
+    let for_browsers = match answer {
+        Ok(found) => matches!(found, Found::Known(_) | Found::Foreign),
+        Err(error) => matches!(**error, FulfilError::TooMany),
+    };
+    asker == Asker::Verify || !for_browsers
 }

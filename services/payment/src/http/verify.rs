@@ -54,7 +54,7 @@ pub(super) async fn verify(
         return Ok(answer(&app.shop, &id, &payment));
     }
     match app.fulfil(&id, Asker::Verify).await {
-        Ok(Found::Ours(payment)) => Ok(answer(&app.shop, &id, &payment)),
+        Ok(Found::Ours(payment) | Found::Known(payment)) => Ok(answer(&app.shop, &id, &payment)),
         Ok(Found::Foreign) => Err(not_ours()),
         Err(error) => Err(problems::fulfil(&error)),
     }
