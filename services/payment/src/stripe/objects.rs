@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 /// A Checkout session (<https://docs.stripe.com/api/checkout/sessions/object>).
 #[derive(Debug, Clone, Deserialize)]
@@ -158,16 +161,16 @@ pub struct Event {
     pub id: String,
     #[serde(rename = "type", default)]
     pub kind: String,
-    /// Unix seconds.
-    #[serde(default)]
+    /// Unix seconds. Events of Stripe's version 2 have a text here, and are nothing to us.
+    #[serde(default, deserialize_with = "if_it_fits")]
     pub created: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_it_fits")]
     pub data: Option<EventData>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct EventData {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_it_fits")]
     pub object: Option<EventObject>,
 }
 
@@ -175,10 +178,19 @@ pub struct EventData {
 /// whose it is, not for its state.
 #[derive(Debug, Clone, Deserialize)]
 pub struct EventObject {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_it_fits")]
     pub id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_it_fits")]
     pub metadata: Option<BTreeMap<String, String>>,
+}
+
+/// A field of an event, or `None` when it is of another form than the events that we act on have: an
+/// event of any kind is answered, or Stripe would send it for days and then switch the webhook off.
+fn if_it_fits<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    field: D,
+) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(field)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 impl Event {
@@ -242,6 +254,17 @@ mod tests {
         let thin: Event =
             serde_json::from_str(r#"{"id": "evt_2", "object": "v2.core.event"}"#).unwrap();
         assert_eq!((thin.kind.as_str(), thin.object_id()), ("", None));
+        let strange = [
+            r#"{"id": "evt_3", "created": "2026-09-17T06:20:52.246Z", "data": {}}"#,
+            r#"{"id": "evt_3", "created": 1.5, "data": [1]}"#,
+            r#"{"id": "evt_3", "data": {"object": "cs_test_1"}}"#,
+            r#"{"id": "evt_3", "data": {"object": {"id": 5, "metadata": {"shop": 1}}}}"#,
+        ];
+        for text in strange {
+            let event: Event = serde_json::from_str(text).unwrap();
+            assert_eq!((event.created, event.object_id()), (None, None), "{text}");
+            assert_eq!(event.metadata("shop"), None, "{text}");
+        }
     }
 
     #[test]
