@@ -18,9 +18,9 @@ pub fn products(currency: Currency) -> Vec<Product> {
         price: if currency.code() == "INR" {
             *price
         } else {
-            // In hundredths of the unit, then in its minor unit; a last digit of 0 where there are
-            // three decimals, as Stripe wants.
-            price / 100 * 10_i64.pow(currency.exponent()) / 100
+            // In hundredths of the unit, then in its minor unit; in whole steps, as Stripe wants.
+            let exact = price / 100 * 10_i64.pow(currency.exponent()) / 100;
+            exact - exact % currency.price_step()
         },
         image: None,
     };
@@ -38,5 +38,6 @@ mod tests {
         assert_eq!(phone("USD"), 18_999);
         assert_eq!(phone("JPY"), 189);
         assert_eq!(phone("KWD"), 189_990);
+        assert_eq!(phone("ISK"), 18_900);
     }
 }

@@ -15,10 +15,12 @@ pub struct Currency([u8; 3]);
 pub struct InvalidCurrency(pub String);
 
 /// Currencies without a minor unit, of those that Stripe takes
-/// (<https://docs.stripe.com/currencies#zero-decimal>).
+/// (<https://docs.stripe.com/currencies#zero-decimal>). UGX is not here, though that list has it: its
+/// special case (<https://docs.stripe.com/currencies#special-cases>), as that of ISK, is an amount with
+/// two decimals that are 0, so that 5 shillings are 500.
 const ZERO_DECIMAL: &[&str] = &[
-    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV",
-    "XAF", "XOF", "XPF",
+    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF",
+    "XOF", "XPF",
 ];
 /// Currencies with three decimals (<https://docs.stripe.com/currencies#three-decimal>).
 const THREE_DECIMAL: &[&str] = &["BHD", "JOD", "KWD", "OMR", "TND"];
@@ -71,6 +73,17 @@ impl Currency {
             3
         } else {
             2
+        }
+    }
+
+    /// Every price is a multiple of this, in minor units: of currencies with three decimals the last
+    /// digit must be 0 (<https://docs.stripe.com/currencies#three-decimal>), and ISK and UGX have
+    /// decimals only in form (<https://docs.stripe.com/currencies#special-cases>).
+    pub fn price_step(self) -> i64 {
+        match (self.code(), self.exponent()) {
+            ("ISK" | "UGX", _) => 100,
+            (_, 3) => 10,
+            _ => 1,
         }
     }
 
@@ -190,9 +203,17 @@ mod tests {
         assert_eq!(shown(500, "JPY"), "¥500");
         assert_eq!(shown(1_234_567, "JPY"), "¥1,234,567");
         assert_eq!(shown(1_250, "KWD"), "KWD\u{a0}1.250");
+        assert_eq!(shown(500, "UGX"), "UGX\u{a0}5.00");
         assert_eq!(shown(-5, "USD"), "-$0.05");
         assert_eq!(shown(0, "CHF"), "CHF\u{a0}0.00");
         assert_eq!(shown(i64::MIN, "USD"), "-$92,233,720,368,547,758.08");
+    }
+
+    #[test]
+    fn prices_have_steps_where_digits_are_only_form() {
+        let step = |code: &str| code.parse::<Currency>().unwrap().price_step();
+        assert_eq!((step("INR"), step("JPY"), step("KWD")), (1, 1, 10));
+        assert_eq!((step("ISK"), step("UGX")), (100, 100));
     }
 
     #[test]

@@ -50,12 +50,6 @@ pub fn charge_limits(currency: Currency) -> (i64, i64) {
     (of(MINIMUMS).unwrap_or(1), of(MAXIMUMS).unwrap_or(MAXIMUM))
 }
 
-/// Prices must be multiples of this: in currencies with three decimals the last digit must be 0
-/// (<https://docs.stripe.com/currencies#three-decimal>).
-pub fn price_step(currency: Currency) -> i64 {
-    if currency.exponent() == 3 { 10 } else { 1 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,7 +60,5 @@ mod tests {
         assert_eq!(limits("INR"), (50, 999_999_999));
         assert_eq!(limits("EUR"), (50, 99_999_999));
         assert_eq!(limits("XOF"), (1, 99_999_999));
-        assert_eq!(price_step("KWD".parse().unwrap()), 10);
-        assert_eq!(price_step("JPY".parse().unwrap()), 1);
     }
 }

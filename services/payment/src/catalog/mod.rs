@@ -12,7 +12,7 @@ use storefront_contract::{Currency, Product, product::is_product_id};
 
 pub use file::{CatalogFile, CatalogFileError};
 
-use crate::limits::{charge_limits, price_step};
+use crate::limits::charge_limits;
 
 /// Most products. The operator's own limit is lower; this one bounds what a file can do to us.
 const PRODUCTS_MAX: usize = 10_000;
@@ -104,7 +104,7 @@ impl Catalog {
 
 fn problem_of(product: &Product, currency: Currency) -> Option<String> {
     let (_, most) = charge_limits(currency);
-    let step = price_step(currency);
+    let step = currency.price_step();
     if !is_product_id(&product.id) {
         Some("an id has 1 to 64 letters, digits, `.`, `_` and `-`".into())
     } else if product.name.trim().is_empty() || product.name.chars().count() > NAME_MAX_LENGTH {
@@ -156,6 +156,7 @@ mod tests {
             said(&one(r#"{"id": "a", "name": "A", "price": -1}"#), "INR"),
             said(&one(r#"{"id": "a", "name": "A", "price": 100000000}"#), "EUR"),
             said(&one(r#"{"id": "a", "name": "A", "price": 1255}"#), "KWD"),
+            said(&one(r#"{"id": "a", "name": "A", "price": 5}"#), "UGX"),
             said(
                 &one(
                     r#"{"id": "a", "name": "A", "price": 1}, {"id": "a", "name": "B", "price": 1}"#,
@@ -172,6 +173,7 @@ mod tests {
         product "a": a price in INR is 0 to 999999999 minor units
         product "a": a price in EUR is 0 to 99999999 minor units
         product "a": a price in KWD is a multiple of 10 minor units
+        product "a": a price in UGX is a multiple of 100 minor units
         product "a": there is another one with this id
         "#);
     }

@@ -89,14 +89,13 @@ pub fn check_total(total: i64, currency: &str) -> Result<(), StripeError> {
     .code(code))
 }
 
-/// Three-decimal currencies are charged in steps of ten
-/// (<https://docs.stripe.com/currencies#three-decimal>).
+/// Some currencies are charged in steps of ten or a hundred
+/// (<https://docs.stripe.com/currencies#three-decimal>, <https://docs.stripe.com/currencies#special-cases>).
 pub fn check_step(amount: i64, currency: &str, param: &str) -> Result<(), StripeError> {
-    let three_decimals = Currency::from_stripe(currency).is_ok_and(|c| c.exponent() == 3);
-    if three_decimals && amount % 10 != 0 {
+    let step = Currency::from_stripe(currency).map_or(1, Currency::price_step);
+    if amount % step != 0 {
         return Err(StripeError::invalid(format!(
-            "Invalid amount: {amount} {currency} must be evenly divisible by 10, as the last digit \
-             of a three-decimal currency must be 0."
+            "Invalid amount: {amount} {currency} must be evenly divisible by {step}."
         ))
         .param(param));
     }
@@ -140,6 +139,7 @@ mod tests {
         }
         assert!(check_step(1250, "kwd", "p").is_ok());
         assert!(check_step(1255, "kwd", "p").is_err());
+        assert!(check_step(1250, "ugx", "p").is_err());
         assert!(check_step(1255, "inr", "p").is_ok());
     }
 }
