@@ -22,6 +22,9 @@ const PAGES_MAX: u32 = 20;
 /// own, but all of the account's must be passed.
 const FIRST_PAGES_MAX: u32 = 200;
 const PAGE_LIMIT: Duration = Duration::from_secs(9);
+/// How far the cursor stays behind the newest event, in Stripe's time. An event is listed by the time
+/// of what it tells, some moments after it, and so may appear behind one that was listed before.
+const OVERLAP_S: i64 = 60;
 
 /// Why a round ended early.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +62,7 @@ impl Sweeper {
             return Ok(());
         }
         match self.app.cursor.read().await? {
-            Some(cursor) => match self.go_forward(cursor).await {
+            Some(cursor) => match self.go_forward(&cursor).await {
                 Err(FollowError::Stripe(error)) if error.is_missing() => {
                     tracing::warn!("Stripe does not list the last event any more; looking back");
                     self.app.cursor.reset().await?;
@@ -71,51 +74,65 @@ impl Sweeper {
         }
     }
 
-    /// From the last event that was taken to the newest one.
-    async fn go_forward(&self, mut cursor: String) -> Result<(), FollowError> {
+    /// From the stored place to the newest event.
+    async fn go_forward(&self, stored: &str) -> Result<(), FollowError> {
+        let mut passed = Passed::default();
         for _ in 0..PAGES_MAX {
-            let page = self.page(EventPage::NewerThan(&cursor)).await?;
+            let from = passed.newest().unwrap_or(stored);
+            let page = self.page(EventPage::NewerThan(from)).await?;
             let done = self.done_of(&page.data).await?;
             // Oldest first, and the cursor follows, so that a failure loses nothing.
             for event in page.data.iter().rev() {
-                let taken = self.take(event, &done).await;
-                if let Err(error) = taken {
-                    self.app.cursor.move_to(&cursor).await?;
+                if let Err(error) = self.take(event, &done).await {
+                    self.move_to(stored, passed.settled()).await?;
                     return Err(error);
                 }
-                cursor.clone_from(&event.id);
-            }
-            if !page.data.is_empty() {
-                self.app.cursor.move_to(&cursor).await?;
+                passed.push(event);
             }
             if !page.has_more || !self.is_mine().await? {
-                return Ok(());
+                return self.move_to(stored, passed.settled()).await;
             }
+        }
+        // Far behind the newest event, so nothing is in flux here; and a step must be made.
+        self.move_to(stored, passed.newest()).await
+    }
+
+    /// From the newest event back to the oldest, when nothing is known. Only when all were taken the
+    /// cursor is set: a failure begins again.
+    async fn look_back(&self) -> Result<(), FollowError> {
+        let mut page = self.page(EventPage::Newest).await?;
+        let Some(newest_s) = page.data.first().map(created_s) else { return Ok(()) };
+        let (mut settled, mut pages) = (None, 1);
+        loop {
+            let done = self.done_of(&page.data).await?;
+            for event in &page.data {
+                self.take(event, &done).await?;
+                if settled.is_none() && is_settled(created_s(event), newest_s) {
+                    settled = Some(event.id.clone());
+                }
+            }
+            let Some(oldest) = page.data.last().map(|event| event.id.clone()) else { break };
+            if !page.has_more || pages == FIRST_PAGES_MAX {
+                if page.has_more {
+                    tracing::warn!(pages, "Stripe lists more events than are looked back at");
+                }
+                self.app.cursor.move_to(&settled.unwrap_or(oldest)).await?;
+                break;
+            }
+            if !self.is_mine().await? {
+                break;
+            }
+            page = self.page(EventPage::OlderThan(&oldest)).await?;
+            pages += 1;
         }
         Ok(())
     }
 
-    /// From the newest event back to the oldest, when nothing is known. Only when all were taken the
-    /// cursor is set, to the newest: a failure begins again.
-    async fn look_back(&self) -> Result<(), FollowError> {
-        let mut page = self.page(EventPage::Newest).await?;
-        let Some(newest) = page.data.first().map(|event| event.id.clone()) else { return Ok(()) };
-        for _ in 0..FIRST_PAGES_MAX {
-            let done = self.done_of(&page.data).await?;
-            for event in &page.data {
-                self.take(event, &done).await?;
-            }
-            let oldest = page.data.last().map(|event| event.id.clone());
-            match oldest.filter(|_| page.has_more) {
-                Some(oldest) if self.is_mine().await? => {
-                    page = self.page(EventPage::OlderThan(&oldest)).await?;
-                }
-                Some(_) => return Ok(()),
-                None => break,
-            }
+    async fn move_to(&self, stored: &str, place: Option<&str>) -> Result<(), FollowError> {
+        match place.filter(|place| *place != stored) {
+            Some(place) => Ok(self.app.cursor.move_to(place).await?),
+            None => Ok(()),
         }
-        self.app.cursor.move_to(&newest).await?;
-        Ok(())
     }
 
     async fn take(&self, event: &Event, done: &HashSet<String>) -> Result<(), FollowError> {
@@ -153,5 +170,57 @@ impl Sweeper {
     /// Takes or renews the lease on the list.
     async fn is_mine(&self) -> Result<bool, FollowError> {
         Ok(self.lease.acquire(self.app.payments.database()).await?.is_some())
+    }
+}
+
+/// Events that one round has taken, oldest first: at most those of its pages.
+#[derive(Debug, Default)]
+struct Passed(Vec<(String, i64)>);
+
+impl Passed {
+    fn push(&mut self, event: &Event) {
+        self.0.push((event.id.clone(), created_s(event)));
+    }
+
+    fn newest(&self) -> Option<&str> {
+        self.0.last().map(|(id, _)| id.as_str())
+    }
+
+    /// The newest one behind which nothing appears any more.
+    fn settled(&self) -> Option<&str> {
+        let newest_s = self.0.iter().map(|(_, created_s)| *created_s).max()?;
+        let settled = self.0.iter().rev().find(|(_, created_s)| is_settled(*created_s, newest_s));
+        settled.map(|(id, _)| id.as_str())
+    }
+}
+
+fn is_settled(created_s: i64, newest_s: i64) -> bool {
+    created_s <= newest_s.saturating_sub(OVERLAP_S)
+}
+
+fn created_s(event: &Event) -> i64 {
+    event.created.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_stays_behind_what_may_still_appear() {
+        let passed = |times: &[i64]| {
+            let mut passed = Passed::default();
+            for (number, created) in times.iter().enumerate() {
+                let json = format!(r#"{{"id": "evt_{number}", "created": {created}}}"#);
+                passed.push(&serde_json::from_str(&json).unwrap());
+            }
+            let settled = passed.settled().unwrap_or("none").to_owned();
+            (settled, passed.newest().unwrap_or("none").to_owned())
+        };
+        let both = |settled: &str, newest: &str| (settled.to_owned(), newest.to_owned());
+        assert_eq!(passed(&[]), both("none", "none"));
+        assert_eq!(passed(&[100, 100, 159]), both("none", "evt_2"));
+        assert_eq!(passed(&[100, 100, 101, 160, 160]), both("evt_1", "evt_4"));
+        assert_eq!(passed(&[100, 700]), both("evt_0", "evt_1"));
     }
 }
