@@ -84,6 +84,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::same("payments", PAYMENTS),
     Migration::same("stripe-events", STRIPE_EVENTS),
     Migration::same("stripe-cursor", STRIPE_CURSOR),
+    Migration::same("payments-creating", PAYMENTS_CREATING),
 ];
 
 /// One row for each Checkout session, kept for ever: it is the shop's record of what was paid.
@@ -126,6 +127,10 @@ CREATE UNIQUE INDEX payments_idempotency_key ON payments (user_id, idempotency_k
 CREATE INDEX payments_with_key ON payments (created_at) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX payments_next_check_at ON payments (next_check_at) WHERE next_check_at IS NOT NULL;
 ";
+
+/// For the sweeper, which finishes creations before it looks at the many sessions that are due.
+const PAYMENTS_CREATING: &str =
+    "CREATE INDEX payments_creating ON payments (next_check_at) WHERE state = 'creating'";
 
 /// Stripe's events that were taken, without their content: it holds addresses, and Stripe keeps it.
 /// `created_at` is Stripe's time; `done_at` is empty until what the event means is stored.

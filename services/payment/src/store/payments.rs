@@ -118,13 +118,24 @@ const RELEASE: &str = "UPDATE payments SET claimed_until = 0 WHERE id = $1 RETUR
 const SETTLE: &str = "UPDATE payments SET state = $3, email = COALESCE(email, $4), paid_at = $5, \
     next_check_at = $6, reason = COALESCE($7, reason), claimed_until = 0 \
     WHERE id = $1 AND state = $2 RETURNING id";
-const DUE: Sql = with_now!(
-    "UPDATE payments SET next_check_at = $2 + ",
-    " WHERE id IN (SELECT id FROM payments WHERE next_check_at <= ",
-    " ORDER BY next_check_at LIMIT $1) AND next_check_at <= ",
-    concat!(" RETURNING ", columns!(), ", "),
-    " AS now"
-);
+/// Leases rows that are due and meet a condition.
+macro_rules! due {
+    ($condition:literal) => {
+        with_now!(
+            "UPDATE payments SET next_check_at = $2 + ",
+            concat!(
+                " WHERE id IN (SELECT id FROM payments WHERE ",
+                $condition,
+                " AND next_check_at <= "
+            ),
+            " ORDER BY next_check_at LIMIT $1) AND next_check_at <= ",
+            concat!(" RETURNING ", columns!(), ", "),
+            " AS now"
+        )
+    };
+}
+const DUE_CREATIONS: Sql = due!("state = 'creating'");
+const DUE_SESSIONS: Sql = due!("state <> 'creating'");
 const FORGET_KEY: &str = "UPDATE payments SET idempotency_key = NULL WHERE id = $1 RETURNING id";
 const FORGET_KEYS: Sql = with_now!(
     "UPDATE payments SET idempotency_key = NULL WHERE idempotency_key IS NOT NULL AND created_at < ",
@@ -253,10 +264,23 @@ impl Payments {
         self.touched(SETTLE.into(), &settle_params(payment, settled)).await
     }
 
-    /// Rows whose time to be looked at has come, at most `limit`; nobody else gets them meanwhile.
-    pub async fn due(&self, limit: i64, lease_ms: i64) -> Result<Vec<Payment>, StoreError> {
-        let rows = query(&self.0, DUE, &[limit.into(), lease_ms.into()]).await?;
-        rows.iter().map(Payment::read).collect()
+    /// Rows without a session whose time to be looked at has come, at most `limit`; nobody else gets
+    /// them meanwhile.
+    pub async fn due_creations(
+        &self,
+        limit: i64,
+        lease_ms: i64,
+    ) -> Result<Vec<Payment>, StoreError> {
+        self.many(DUE_CREATIONS, &[limit.into(), lease_ms.into()]).await
+    }
+
+    /// As [`Payments::due_creations`], of rows with a session.
+    pub async fn due_sessions(
+        &self,
+        limit: i64,
+        lease_ms: i64,
+    ) -> Result<Vec<Payment>, StoreError> {
+        self.many(DUE_SESSIONS, &[limit.into(), lease_ms.into()]).await
     }
 
     /// Frees the idempotency key of one payment.
@@ -272,6 +296,10 @@ impl Payments {
     async fn one(&self, sql: Sql, params: &[Value]) -> Result<Option<Payment>, StoreError> {
         let rows: Vec<Row> = query(&self.0, sql, params).await?;
         rows.first().map(Payment::read).transpose()
+    }
+
+    async fn many(&self, sql: Sql, params: &[Value]) -> Result<Vec<Payment>, StoreError> {
+        query(&self.0, sql, params).await?.iter().map(Payment::read).collect()
     }
 
     async fn touched(&self, sql: Sql, params: &[Value]) -> Result<bool, StoreError> {

@@ -6,10 +6,14 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use super::Sweeper;
-use crate::{fulfil::Asker, state::State, store::Payment};
+use crate::{
+    fulfil::Asker,
+    state::State,
+    store::{Payment, StoreError},
+};
 
-/// Rows taken at once.
-const BATCH: i64 = 20;
+/// Rows taken at once, of creations and of sessions each.
+const BATCH: i64 = 10;
 /// Batches in a row before the events get their turn.
 const BATCHES_MAX: u32 = 50;
 /// Rows worked on at once.
@@ -24,19 +28,30 @@ const CREATING_MAX_MS: i64 = 23 * 60 * 60 * 1000;
 impl Sweeper {
     pub(super) async fn sweep_rows(&self) {
         for _ in 0..BATCHES_MAX {
-            let due = match self.app.payments.due(BATCH, BATCH_LEASE_MS).await {
+            let (due, more) = match self.due().await {
                 Ok(due) => due,
                 Err(error) => {
                     tracing::warn!(reason = error.reason(), "payments were not swept");
                     return;
                 }
             };
-            let full = i64::try_from(due.len()).is_ok_and(|count| count == BATCH);
             stream::iter(due).for_each_concurrent(AT_ONCE, |payment| self.sweep_row(payment)).await;
-            if !full {
+            if !more {
                 return;
             }
         }
+    }
+
+    /// A batch, and whether there may be more. Creations first: a shopper waits for them, and they must
+    /// not stand behind all the sessions that became due while this service was down.
+    async fn due(&self) -> Result<(Vec<Payment>, bool), StoreError> {
+        let payments = &self.app.payments;
+        let mut due = payments.due_creations(BATCH, BATCH_LEASE_MS).await?;
+        let sessions = payments.due_sessions(BATCH, BATCH_LEASE_MS).await?;
+        let full = |count: usize| i64::try_from(count).is_ok_and(|count| count == BATCH);
+        let more = full(due.len()) || full(sessions.len());
+        due.extend(sessions);
+        Ok((due, more))
     }
 
     async fn sweep_row(&self, payment: Payment) {

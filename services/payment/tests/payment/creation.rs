@@ -14,6 +14,7 @@ on_both! {
     a_crash_between_stripe_and_the_row_ends_in_the_same_session
     a_stored_failure_of_stripes_needs_another_key
     stripe_is_down_and_comes_back
+    a_creation_does_not_wait_for_all_sessions_that_are_due
 }
 
 fn broken(share: f64, status: u16, stored: bool, applied: bool) -> FaultSettings {
@@ -103,6 +104,25 @@ async fn a_stored_failure_of_stripes_needs_another_key(on: On) -> anyhow::Result
     assert_eq!(shop.sandbox.sessions().await?.len(), sessions.len());
     let spent = r#"storefront_stripe_calls_total{call="create_session",result="key-spent"}"#;
     assert!(shop.metric(spent).await? > 0);
+    shop.close().await
+}
+
+async fn a_creation_does_not_wait_for_all_sessions_that_are_due(on: On) -> anyhow::Result<()> {
+    let wish = Wish { sweep_interval_ms: 200, webhooks: false, ..Wish::default() };
+    let shop = Shop::open_with(on, wish).await?;
+    let users: Vec<String> = (0..80).map(|number| format!("u-{number}")).collect();
+    futures_util::future::try_join_all(users.iter().map(|user| shop.checkout(user))).await?;
+    let cut_off = shop.checkout("cut-off").await?;
+    let crash = "UPDATE payments SET state = 'creating', session_id = NULL, url = NULL, \
+                 next_check_at = NULL WHERE user_id = $1 RETURNING id";
+    shop.sql(crash, &["cut-off"]).await?;
+    // All at once, as after an hour without this service; the creation is the youngest.
+    let due = "UPDATE payments SET next_check_at = CASE WHEN state = 'creating' THEN 1 ELSE 0 END \
+               RETURNING id";
+    shop.sql(due, &[]).await?;
+    shop.reaches(&cut_off, "open").await;
+    let waiting = shop.sql("SELECT id FROM payments WHERE next_check_at = 0", &[]).await?;
+    assert!(!waiting.is_empty(), "the sessions were looked at before");
     shop.close().await
 }
 
