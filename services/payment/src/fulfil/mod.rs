@@ -75,10 +75,9 @@ impl FulfilError {
     pub fn is_temporary(&self) -> bool {
         match self {
             // An answer that cannot be read is the same the next time, for all that we know.
-            Self::Stripe(StripeError::Malformed(_)) => false,
+            Self::Stripe(StripeError::Malformed(_)) | Self::Event(_) => false,
             Self::Stripe(error) => !error.is_permanent(),
             Self::Store(error) => error.is_temporary(),
-            Self::Event(_) => false,
             Self::Busy | Self::TooMany | Self::Lost => true,
         }
     }
