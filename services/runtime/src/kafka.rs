@@ -129,6 +129,8 @@ fn security(config: &mut ClientConfig, security: &KafkaSecurity) -> Result<(), S
 /// What librdkafka logs. Its threads call this.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
+        // Said of each producer, at each start, about a setting that is meant.
+        _ if message.contains("enable.gapless.guarantee is experimental") => {}
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
