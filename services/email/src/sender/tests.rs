@@ -694,7 +694,9 @@ async fn logs_tell_message_ids_and_never_an_address() {
     office.close().await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     for mail in server.taken() {
-        assert!(text.contains(&mail.message_id), "{} is not in\n{text}", mail.message_id);
+        // Its domain is left out: with it the log's redaction would take it for an address.
+        let id = mail.message_id.split('@').next().unwrap();
+        assert!(text.contains(&format!("mail.id=\"{id}\"")), "{id} is not in\n{text}");
     }
     assert!(text.contains("550 5.1.1") && text.contains("450 4.2.0"), "{text}");
     for mailbox in ["ada@", "gone@", "grey@", "cut@", "address@"] {
