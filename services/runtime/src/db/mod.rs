@@ -7,6 +7,7 @@ mod insert;
 mod lease;
 mod link;
 mod migrate;
+mod notify;
 mod postgres;
 mod sqlite;
 mod tx;
@@ -18,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 use storefront_contract::{ServiceId, settings::DatabaseSettings};
 use tokio::{runtime::Handle, sync::watch};
 
+pub(crate) use self::notify::Listener;
 pub use self::{
     error::{DatabaseError, Kind},
     insert::OnConflict,

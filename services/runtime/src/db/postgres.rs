@@ -33,6 +33,7 @@ const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; 
 
 pub(super) struct PostgresPool {
     pool: PgPool,
+    schema: &'static str,
     url: DatabaseUrl,
     /// The URL that the pool connects with now.
     current: Mutex<Url>,
@@ -67,7 +68,7 @@ impl PostgresPool {
             .connect_lazy_with(options(&text)?);
         let current = Mutex::new(text);
         let url = settings.url.clone();
-        Ok(Self { pool, url, current, max_connections: settings.max_connections })
+        Ok(Self { pool, schema, url, current, max_connections: settings.max_connections })
     }
 
     /// A connection. When none can be made, the URL is read again: its Secret may have been rotated.
@@ -95,6 +96,15 @@ impl PostgresPool {
         *current = fresh;
         tracing::info!("the database URL was rotated");
         Ok(true)
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Channels are the whole database's, which several services may share.
+    pub(super) fn channel(&self, name: &str) -> String {
+        format!("storefront_{}_{name}", self.schema)
     }
 
     pub(super) async fn close(&self) {

@@ -14,7 +14,7 @@ use storefront_contract::{Event, settings::KafkaSettings};
 use tracing::Instrument as _;
 
 use self::{
-    run::{End, Relay},
+    run::{CHANNEL, End, Relay},
     window::Window,
 };
 use crate::{
@@ -193,13 +193,27 @@ impl Outbox {
                     backoff.next()
                 }
             };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = shutdown.cancelled() => {}
-            }
+            self.stand_by(pause, shutdown).await;
         }
         lease.release(&self.database).await.ok();
         Ok(())
+    }
+
+    /// Waits for a turn, and tells whoever has it of rows that this process stores meanwhile: a commit
+    /// here wakes only a relay here.
+    async fn stand_by(&self, duration: Duration, shutdown: &Shutdown) {
+        let mut written = self.database.written();
+        let until = tokio::time::Instant::now() + duration;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                () = shutdown.cancelled() => return,
+                Ok(()) = written.changed() => {
+                    // It may be lost: the other one also looks from time to time.
+                    self.database.tell(CHANNEL).await.ok();
+                }
+            }
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Dependency, Shutdown,
     backoff::Backoff,
-    db::{Database, DatabaseError, Dialect, Lease},
+    db::{Database, DatabaseError, Dialect, Lease, Listener},
     kafka,
     metrics::EventMetrics,
     store::outbox,
@@ -39,6 +39,9 @@ const COUNT_INTERVAL_LONG: Duration = Duration::from_secs(60);
 const LONG_BACKLOG: i64 = 50_000;
 /// How often refused messages are tried once more: rights are granted, limits raised.
 const RETRY_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Where those who do not hold the lease tell of new rows.
+pub(super) const CHANNEL: &str = "outbox";
 
 /// All that one holder of the lease needs and remembers.
 pub(super) struct Relay<'a> {
@@ -89,6 +92,8 @@ impl Relay<'_> {
             next_renew: acquired + self.lease.lasts / 3,
             lease_end: acquired + self.lease.lasts,
         };
+        let listener = self.database.listen(CHANNEL).await;
+        let mut listener = self.note(listener).unwrap_or_else(Listener::deaf);
         let mut line = self.start()?;
         let recovered = self.recover().await;
         let mut ready = self.note(recovered).is_some();
@@ -126,6 +131,7 @@ impl Relay<'_> {
                 }
                 // The sender lives in the database that we hold, so this never fails.
                 Ok(()) = written.changed() => more = true,
+                () = listener.heard() => more = true,
                 () = sleep_until(wake.into()) => {
                     if !ready {
                         let recovered = self.recover().await;

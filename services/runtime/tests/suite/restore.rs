@@ -9,11 +9,12 @@ use crate::{
         MIGRATIONS, Member, Orders, assert_once_and_in_order, bare, count, eventually_handled,
         eventually_sent, handled, record,
     },
-    world::{LIMIT, Store, World},
+    world::{LIMIT, Sent, Store, World},
 };
 
 on_both! { World;
     a_database_restored_from_a_backup_reads_again_what_it_lost,
+    a_database_that_goes_back_under_a_running_consumer_is_caught_up,
     a_topic_made_again_while_nobody_looked_is_read_from_its_beginning,
     a_topic_made_again_under_a_running_consumer_is_read_from_its_beginning,
     expired_records_are_counted_and_the_rest_is_read,
@@ -102,6 +103,39 @@ async fn a_database_restored_from_a_backup_reads_again_what_it_lost(
     Ok(())
 }
 
+async fn a_database_that_goes_back_under_a_running_consumer_is_caught_up(
+    world: World,
+) -> anyhow::Result<()> {
+    let all = some("s", 0, 40);
+    let database = world.store.open(MIGRATIONS).await;
+    let member = Member::start(&world, &database, &Orders::default());
+    send(&world, &all[..30]).await?;
+    eventually_handled(&database, 30).await;
+    eventually_sent(&database).await;
+    // As if it were restored from a backup made before anything was handled.
+    let mut tx = database.begin().await?;
+    for statement in [
+        "DELETE FROM payments",
+        "DELETE FROM inbox",
+        "UPDATE offsets SET next_offset = 0, fingerprint = NULL",
+    ] {
+        tx.execute(statement, &[]).await?;
+    }
+    tx.commit().await?;
+    send(&world, &all[30..]).await?;
+    // Every partition gets something, so that each finds out.
+    let markers: Vec<_> = (0..crate::world::PARTITIONS)
+        .map(|n| Sent { partition: Some(n), ..record(&format!("m{n}"), &format!("m{n}")) })
+        .collect();
+    world.send(&world.topic(Topic::PaymentSuccessful), &markers).await?;
+    eventually_handled(&database, 43).await;
+    member.stop().await?;
+    let handled: Vec<_> =
+        handled(&database).await.into_iter().filter(|(s, _)| s.starts_with('s')).collect();
+    assert_once_and_in_order(&handled, &all);
+    Ok(())
+}
+
 async fn a_topic_made_again_while_nobody_looked_is_read_from_its_beginning(
     world: World,
 ) -> anyhow::Result<()> {
@@ -111,8 +145,7 @@ async fn a_topic_made_again_while_nobody_looked_is_read_from_its_beginning(
     let mut handled_before = 0;
     for (round, count) in [("a", 20), ("b", 30), ("c", 30), ("d", 10)] {
         if handled_before > 0 {
-            world.delete_topic(&payments).await?;
-            world.create_topic(&payments, &[]).await?;
+            world.replace_topic(&payments).await?;
         }
         send(&world, &some(round, 0, count)).await?;
         // Without an id it is known by its place, which is another one in another log.
@@ -136,8 +169,7 @@ async fn a_topic_made_again_under_a_running_consumer_is_read_from_its_beginning(
     let (first, second) = (some("a", 0, 30), some("b", 0, 60));
     send(&world, &first).await?;
     eventually_handled(&database, 30).await;
-    world.delete_topic(&payments).await?;
-    world.create_topic(&payments, &[]).await?;
+    world.replace_topic(&payments).await?;
     // The last ten were in the old one too.
     send(&world, &[&second[..], &first[20..]].concat()).await?;
     eventually_handled(&database, 90).await;

@@ -1,6 +1,9 @@
 //! Where a scenario takes place: a broker, a place for a database, topics of its own.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -193,7 +196,21 @@ impl World {
         Ok(())
     }
 
-    pub async fn delete_topic(&self, name: &str) -> anyhow::Result<()> {
+    /// Deletes a topic and makes another one of its name.
+    pub async fn replace_topic(&self, name: &str) -> anyhow::Result<()> {
+        self.delete_topic(name).await?;
+        self.create_topic(name, &[]).await?;
+        // The controller knows it before the broker does, which may still take records for the one that
+        // was deleted, and acknowledge them, and drop them.
+        let consumer: BaseConsumer = self.config().create()?;
+        storefront_testkit::eventually(LIMIT, "an empty topic", async || {
+            (0..PARTITIONS).all(|n| matches!(watermarks(&consumer, name, n), Ok((0, 0))))
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn delete_topic(&self, name: &str) -> anyhow::Result<()> {
         let results = self.admin().delete_topics(&[name], &AdminOptions::new()).await?;
         for result in results {
             result.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
@@ -234,7 +251,7 @@ impl World {
         let mut list = TopicPartitionList::new();
         let mut left = 0;
         for partition in 0..PARTITIONS {
-            let (low, high) = consumer.fetch_watermarks(topic, partition, LIMIT)?;
+            let (low, high) = watermarks(&consumer, topic, partition)?;
             left += high - low;
             list.add_partition_offset(topic, partition, Offset::Beginning)?;
         }
@@ -260,5 +277,17 @@ impl World {
         }
         seen.sort_by_key(|seen| (seen.partition, seen.offset));
         Ok(seen)
+    }
+}
+
+/// A topic that was just made may not have its leaders yet.
+fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> anyhow::Result<(i64, i64)> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, LIMIT) {
+            Ok(marks) => return Ok(marks),
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => {}
+        }
     }
 }
