@@ -29,7 +29,7 @@ impl Listener {
                 }
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
