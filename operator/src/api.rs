@@ -3,6 +3,7 @@
 //! Doc comments here are what `kubectl explain storefront` prints. Defaults are applied by the plan,
 //! not by the API server, so that tools that compare see no difference between a file and the cluster.
 
+mod branding;
 mod catalog;
 mod database;
 mod email;
@@ -17,6 +18,7 @@ mod services;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+pub use branding::Branding;
 pub use catalog::{Catalog, Product};
 pub use database::{Database, ExternalDatabase, ManagedDatabase};
 pub use email::{Email, Inbox, MailTopic, Smtp, SmtpTls};
@@ -70,6 +72,10 @@ pub struct StorefrontSpec {
     #[schemars(length(max = 3))]
     #[x_kube(validation = rules::CURRENCY)]
     pub currency: Option<String>,
+
+    /// How the shop looks. Default: its `metadata.name`, without a logo, in the built-in colours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branding: Option<Branding>,
 
     /// What the shop sells. Default, with the sandbox only: a demo catalog.
     #[serde(skip_serializing_if = "Option::is_none")]

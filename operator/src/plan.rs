@@ -120,6 +120,7 @@ pub fn plan(storefront: &Storefront, placement: &Placement) -> Result<Plan, Inva
     let spec = &storefront.spec;
     let mut checks = Checks::default();
     let shop = checks.shop(storefront, &placement.namespace);
+    let branding = checks.branding(storefront);
     let currency = checks.currency(spec);
     checks.choices(spec);
     checks.references(spec);
@@ -133,7 +134,7 @@ pub fn plan(storefront: &Storefront, placement: &Placement) -> Result<Plan, Inva
     else {
         return Err(checks.into_invalid());
     };
-    let checked = settings::Checked { shop: &shop, currency, gateway, email };
+    let checked = settings::Checked { shop: &shop, branding, currency, gateway, email };
     let mut services = Vec::new();
     for entry in CATALOG.iter().filter(|entry| placement.runs(spec, entry.id)) {
         let Some(settings) = checks.place(settings::of(entry.id, spec, placement, &checked)) else {

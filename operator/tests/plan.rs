@@ -142,9 +142,10 @@ fn the_command_line_decides_where_things_are() {
 #[test]
 fn the_plan_itself_refuses_what_cannot_work() {
     let spec = json!({
+        "branding": {"name": "A\nB", "logo": "logo.svg", "primaryColor": "#fff", "accentColor": "red"},
         "currency": "inr",
         "catalog": {"products": [
-            {"id": "a:b", "name": " ", "price": -1},
+            {"id": "a:b", "name": " ", "price": -1, "image": "a.svg"},
             {"id": "c", "name": "C", "price": 1},
             {"id": "c", "name": "C", "price": 1_000_000_000_000_i64},
         ]},
@@ -191,6 +192,10 @@ prop_compose! {
     fn any_spec()(
         stripe in any::<bool>(),
         currency in "[A-Z]{3}",
+        branding in block("branding", vec![
+            json!({"name": " \u{915}\u{93e} & Co, ", "logo": "/logo.svg"}),
+            json!({"primaryColor": "#ABCDEF", "accentColor": "#000000", "logo": "https://a.b/c"}),
+        ]),
         kafka in block("kafka", vec![
             json!({}),
             json!({"managed": {"replicas": 3}, "prefix": "blue."}),
@@ -226,7 +231,7 @@ prop_compose! {
             "services": off.iter().map(|id| (id.name().to_owned(), json!({"enabled": false})))
                 .collect::<serde_json::Map<_, _>>(),
         });
-        for (name, value) in [kafka, database, email, gateway].into_iter().flatten() {
+        for (name, value) in [branding, kafka, database, email, gateway].into_iter().flatten() {
             spec[name] = value;
         }
         spec

@@ -22,6 +22,12 @@ const CASES: &[(Rule, &str, &str)] = &[
         "{catalog: {}, payment: {stripe: {secretRef: {name: a}}}}",
         "payment: {stripe: {secretRef: {name: a}}}",
     ),
+    (rules::SHOP_NAME, "branding: {name: दुकान}", "branding: {name: ' '}"),
+    (rules::SHOP_NAME, "branding: {name: A & B}", r#"branding: {name: "A\nB"}"#),
+    (rules::COLOR, "branding: {primaryColor: '#7A1f3d'}", "branding: {primaryColor: red}"),
+    (rules::COLOR, "branding: {accentColor: '#ffffff'}", "branding: {accentColor: '#fff'}"),
+    (rules::PICTURE, "branding: {logo: /logo.svg}", "branding: {logo: logo.svg}"),
+    (rules::PICTURE, "branding: {logo: 'https://a.example/a'}", "branding: {logo: '/a b'}"),
     (rules::CATALOG_ONE, "catalog: {products: []}", "catalog: {}"),
     (
         rules::CATALOG_ONE,
@@ -62,12 +68,12 @@ const CASES: &[(Rule, &str, &str)] = &[
         "catalog: {products: [{price: 1000000000000}]}",
     ),
     (
-        rules::PRODUCT_IMAGE,
+        rules::PICTURE,
         "catalog: {products: [{image: /a.svg}]}",
         "catalog: {products: [{image: //evil.example/a.svg}]}",
     ),
     (
-        rules::PRODUCT_IMAGE,
+        rules::PICTURE,
         "catalog: {products: [{image: 'https://a.example/a'}]}",
         "catalog: {products: [{image: 'http://a.example/a'}]}",
     ),

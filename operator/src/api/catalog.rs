@@ -55,6 +55,6 @@ pub struct Product {
     /// Example: `/img/phone.svg`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    #[x_kube(validation = rules::PRODUCT_IMAGE)]
+    #[x_kube(validation = rules::PICTURE)]
     pub image: Option<String>,
 }

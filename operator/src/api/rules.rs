@@ -32,6 +32,19 @@ pub const PREFIX_STAYS: Rule = (
     "kafka.prefix cannot change, because events under way would be left behind in the old topics: create another Storefront",
 );
 
+// Branding.
+pub const SHOP_NAME: Rule = (
+    "self.matches('[^[:space:]]') && !self.matches('[[:cntrl:]]')",
+    "must be 1 to 80 characters on one line: shoppers read it on the pages and in their mail",
+);
+pub const COLOR: Rule =
+    ("self.matches('^#[0-9a-fA-F]{6}$')", "must be # and six hexadecimal digits, such as #7a1f3d");
+/// Of the logo, and of each product.
+pub const PICTURE: Rule = (
+    "(self.startsWith('https://') || (self.startsWith('/') && !self.startsWith('//'))) && !self.matches('[[:space:][:cntrl:]]')",
+    "must be a path on the shop's own host, such as /img/phone.svg, or an https:// URL",
+);
+
 // Catalog.
 pub const CATALOG_ONE: Rule =
     ("has(self.products) != has(self.configMapRef)", "must have either products or configMapRef");
@@ -54,10 +67,6 @@ pub const PRODUCT_NAME: Rule = (
 pub const PRODUCT_PRICE: Rule = (
     "self >= 0 && self <= 999999999999",
     "must be 0 to 999999999999 in the currency's minor unit, as Stripe takes at most 12 digits: 18,999.00 INR is 1899900",
-);
-pub const PRODUCT_IMAGE: Rule = (
-    "self.startsWith('https://') || (self.startsWith('/') && !self.startsWith('//'))",
-    "must be a path on the shop's own host, such as /img/phone.svg, or an https:// URL",
 );
 
 // References.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use storefront_contract::{
-    CATALOG, Currency, Product, ServiceId, Shop, product::is_product_id, settings::Cidr,
+    CATALOG, Color, Currency, Product, ServiceId, Shop,
+    product::{is_picture, is_product_id},
+    settings::{Branding, Cidr, is_shop_name},
 };
 
 use super::{Fault, Invalid, Placement, PlacementError, PlanError, ServicePlan, TopicPlan, topics};
@@ -79,6 +81,32 @@ impl Checks {
         currency
     }
 
+    /// The shop's looks, with their defaults.
+    pub fn branding(&mut self, storefront: &Storefront) -> Branding {
+        let written = storefront.spec.branding.as_ref();
+        let name = written.and_then(|branding| branding.name.as_deref());
+        let fits = name.is_none_or(is_shop_name);
+        self.rule(fits, "spec.branding.name", rules::SHOP_NAME);
+        let logo = written.and_then(|branding| branding.logo.clone());
+        let fits = logo.as_deref().is_none_or(is_picture);
+        self.rule(fits, "spec.branding.logo", rules::PICTURE);
+        let mut color = |field: &str, text: Option<&String>, default: Color| {
+            let color = text.map_or(Ok(default), |text| text.parse());
+            self.rule(color.is_ok(), format!("spec.branding.{field}"), rules::COLOR);
+            color.unwrap_or(default)
+        };
+        let (primary, accent) = (Branding::DEFAULT_PRIMARY_COLOR, Branding::DEFAULT_ACCENT_COLOR);
+        let written_primary = written.and_then(|branding| branding.primary_color.as_ref());
+        let written_accent = written.and_then(|branding| branding.accent_color.as_ref());
+        let object = storefront.metadata.name.as_deref().unwrap_or_default();
+        Branding {
+            shop_name: name.unwrap_or(object).trim().to_owned(),
+            logo,
+            primary_color: color("primaryColor", written_primary, primary),
+            accent_color: color("accentColor", written_accent, accent),
+        }
+    }
+
     /// Blocks of which one must be chosen, and blocks that need one another.
     pub fn choices(&mut self, spec: &StorefrontSpec) {
         let payment = &spec.payment;
@@ -152,6 +180,8 @@ impl Checks {
             let one_line =
                 !product.name.trim().is_empty() && !product.name.chars().any(char::is_control);
             self.rule(one_line, field("name"), rules::PRODUCT_NAME);
+            let image = product.image.as_deref().is_none_or(is_picture);
+            self.rule(image, field("image"), rules::PICTURE);
         }
         let product = |product: &crate::api::Product| Product {
             id: product.id.clone(),

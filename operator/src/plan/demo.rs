@@ -1,13 +1,16 @@
-//! What a shop in the sandbox sells when its manifest does not say.
+//! What a shop in the sandbox sells when its manifest does not say. The pictures are the gateway's
+//! own.
 
 use storefront_contract::{Currency, Product};
 
 /// Id, name, and price in hundredths of a rupee.
 const PRODUCTS: &[(&str, &str, i64)] = &[
-    ("phone", "Nova 5G phone", 1_899_900),
-    ("earbuds", "Wireless earbuds", 249_900),
-    ("tea", "Assam tea, 250 g", 34_900),
-    ("mug", "Stoneware mug", 59_900),
+    ("phone", "Nova 5G phone, 128 GB", 1_899_900),
+    ("earbuds", "Lehar wireless earbuds", 249_900),
+    ("kurta", "Handloom cotton kurta", 129_900),
+    ("chai", "Masala chai from Assam, 250 g", 34_900),
+    ("filter", "Brass coffee filter", 119_500),
+    ("diya", "Terracotta diyas, set of 12", 19_900),
 ];
 
 /// The demo catalog. In another currency than the rupee a hundredth of the number is asked.
@@ -22,7 +25,7 @@ pub fn products(currency: Currency) -> Vec<Product> {
             let exact = price / 100 * 10_i64.pow(currency.exponent()) / 100;
             exact - exact % currency.price_step()
         },
-        image: None,
+        image: Some(format!("/img/{id}.svg")),
     };
     PRODUCTS.iter().map(product).collect()
 }

@@ -3,8 +3,8 @@
 use storefront_contract::{
     CATALOG, Currency, Http, ServiceId, Shop,
     settings::{
-        AnalyticsSettings, Common, DatabaseSettings, EmailSettings, GatewaySettings, KafkaSettings,
-        OrderSettings, PaymentSettings, Route, SmtpSettings, StripeSettings,
+        AnalyticsSettings, Branding, Common, DatabaseSettings, EmailSettings, GatewaySettings,
+        KafkaSettings, OrderSettings, PaymentSettings, Route, SmtpSettings, StripeSettings,
     },
 };
 
@@ -28,6 +28,7 @@ const SMTP_CONNECTIONS: u32 = 4;
 /// Values that have passed their checks.
 pub(super) struct Checked<'a> {
     pub shop: &'a Shop,
+    pub branding: Branding,
     pub currency: Currency,
     pub gateway: GatewayChecked,
     pub email: EmailChecked,
@@ -85,6 +86,7 @@ impl Writer<'_> {
     fn gateway(&self) -> Result<GatewaySettings, PlacementError> {
         Ok(GatewaySettings {
             common: self.common(ServiceId::Gateway)?,
+            branding: self.checked.branding.clone(),
             routes: self.routes()?,
             pages: self.spec.pages(),
             trusted_proxies: self.checked.gateway.trusted_proxies.clone(),
@@ -153,6 +155,7 @@ impl Writer<'_> {
         let smtp = &self.placement.smtp;
         Ok(EmailSettings {
             common: self.common(ServiceId::Email)?,
+            branding: self.checked.branding.clone(),
             kafka: self.kafka(),
             database: self.database(ServiceId::Email)?,
             smtp: SmtpSettings {

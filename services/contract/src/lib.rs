@@ -5,10 +5,12 @@
 
 pub mod cart;
 pub mod catalog;
+pub mod color;
 pub mod envelope;
 pub mod events;
 pub mod ids;
 pub mod money;
+pub mod notice;
 pub mod product;
 pub mod schemas;
 pub mod settings;
@@ -16,12 +18,14 @@ pub mod shop;
 pub mod topics;
 
 pub use catalog::{CATALOG, Http, ServiceDef, ServiceId, service};
+pub use color::Color;
 pub use envelope::{Envelope, headers};
 pub use events::{
     AnyEvent, CartLine, EmailSuccessful, Event, Incoming, Invalid, OrderSuccessful,
     PaymentSuccessful, Template,
 };
 pub use money::{Currency, Money};
+pub use notice::Notice;
 pub use product::Product;
 pub use shop::Shop;
 pub use topics::{Names, Topic};

@@ -1,6 +1,6 @@
 //! Money: integers in a currency's minor unit, never floating point.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -87,8 +87,17 @@ impl Currency {
         }
     }
 
-    fn sign(self) -> Option<&'static str> {
-        SIGNS.iter().find(|(code, _)| *code == self.code()).map(|(_, sign)| *sign)
+    /// What is written before the number: `₹`, or the code and a no-break space, which keeps both on
+    /// one line.
+    pub fn prefix(self) -> Cow<'static, str> {
+        let sign = SIGNS.iter().find(|(code, _)| *code == self.code());
+        sign.map_or_else(|| format!("{self}\u{a0}").into(), |(_, sign)| (*sign).into())
+    }
+
+    /// Digits in each group of a number but the last, which has three: two for the rupee's lakh and
+    /// crore (12,34,567).
+    pub fn group(self) -> usize {
+        if matches!(self.code(), "INR" | "NPR" | "PKR" | "BDT" | "LKR") { 2 } else { 3 }
     }
 }
 
@@ -156,11 +165,7 @@ impl fmt::Display for Money {
         if self.amount < 0 {
             f.write_str("-")?;
         }
-        match self.currency.sign() {
-            Some(sign) => f.write_str(sign)?,
-            // A no-break space keeps code and number on one line of a mail.
-            None => write!(f, "{}\u{a0}", self.currency)?,
-        }
+        f.write_str(&self.currency.prefix())?;
         let unit = 10_u64.pow(self.currency.exponent());
         let magnitude = self.amount.unsigned_abs();
         f.write_str(&grouped(magnitude / unit, self.currency))?;
@@ -171,11 +176,9 @@ impl fmt::Display for Money {
     }
 }
 
-/// Digits in groups: thousands, or for the rupee thousand, lakh, crore (12,34,567).
+/// Digits in groups, from the right: three, then the currency's own.
 fn grouped(whole: u64, currency: Currency) -> String {
-    let digits = whole.to_string();
-    let higher =
-        if matches!(currency.code(), "INR" | "NPR" | "PKR" | "BDT" | "LKR") { 2 } else { 3 };
+    let (digits, higher) = (whole.to_string(), currency.group());
     let mut text = String::with_capacity(digits.len() * 2);
     for (index, digit) in digits.chars().enumerate() {
         let left = digits.len() - index;

@@ -26,3 +26,11 @@ pub fn is_product_id(id: &str) -> bool {
         && id.len() <= ID_MAX_LENGTH
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
+
+/// Whether a text may be the address of a picture: a path on the shop's own host, or an `https://`
+/// URL.
+pub fn is_picture(address: &str) -> bool {
+    let here = address.starts_with('/') && !address.starts_with("//");
+    (here || address.starts_with("https://"))
+        && !address.contains(|c: char| c.is_control() || c.is_whitespace())
+}

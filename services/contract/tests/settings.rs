@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use proptest::{collection::vec, option, prelude::*};
 use storefront_contract::{
-    Shop, Topic,
+    Color, Shop, Topic,
     settings::{
-        AnalyticsSettings, Common, DatabaseSettings, DatabaseUrl, EmailSettings, GatewaySettings,
-        KafkaSecurity, KafkaSettings, OrderSettings, PaymentSettings, Route, Sasl, SaslMechanism,
-        Settings, SmtpSettings, SmtpTls, StripeSettings,
+        AnalyticsSettings, Branding, Common, DatabaseSettings, DatabaseUrl, EmailSettings,
+        GatewaySettings, KafkaSecurity, KafkaSettings, OrderSettings, PaymentSettings, Route, Sasl,
+        SaslMechanism, Settings, SmtpSettings, SmtpTls, StripeSettings,
     },
 };
 use url::Url;
@@ -31,6 +31,23 @@ fn common() -> impl Strategy<Value = Common> {
             admin_listen: (std::net::Ipv6Addr::from_bits(admin.0), admin.1).into(),
             drain_ms,
         })
+}
+
+fn branding() -> impl Strategy<Value = Branding> {
+    let logo = prop_oneof![
+        path().prop_map(|path| path.to_string_lossy().into_owned()),
+        url().prop_map(|url| url.as_str().replace("http:", "https:")),
+    ];
+    let color = || any::<[u8; 3]>().prop_map(|[red, green, blue]| Color { red, green, blue });
+    let name = "[^\\p{Z}\\p{C}]([^\\p{C}]{0,20}[^\\p{Z}\\p{C}])?";
+    (name, option::of(logo), color(), color()).prop_map(
+        |(shop_name, logo, primary_color, accent_color)| Branding {
+            shop_name,
+            logo,
+            primary_color,
+            accent_color,
+        },
+    )
 }
 
 fn kafka() -> impl Strategy<Value = KafkaSettings> {
@@ -93,7 +110,7 @@ fn survives<S: Settings + PartialEq + std::fmt::Debug>(settings: &S) -> Result<(
 proptest! {
     #[test]
     fn gateway(
-        common in common(),
+        (common, branding) in (common(), branding()),
         routes in vec(("(/[a-z]{1,9}){1,3}", "[a-z]{1,9}", url()), 0..5),
         pages in any::<bool>(),
         networks in vec(any::<std::net::IpAddr>(), 0..3),
@@ -106,6 +123,7 @@ proptest! {
         let trusted_proxies = networks.iter().map(|net| net.to_string().parse().unwrap()).collect();
         survives(&GatewaySettings {
             common,
+            branding,
             routes,
             pages,
             trusted_proxies,
@@ -140,14 +158,15 @@ proptest! {
 
     #[test]
     fn email(
-        (common, kafka, database, smtp) in (common(), kafka(), database(), smtp()),
+        (common, branding) in (common(), branding()),
+        (kafka, database, smtp) in (kafka(), database(), smtp()),
         from in "[A-Za-z]{1,10} <[a-z]{1,9}@[a-z]{1,9}>",
         send_on in prop::sample::subsequence(vec![Topic::PaymentSuccessful, Topic::OrderSuccessful], 1..=2),
         public_url in url(),
         max_age_hours in 1_u64..8_000,
     ) {
         survives(&EmailSettings {
-            common, kafka, database, smtp, from, send_on, public_url, max_age_hours,
+            common, branding, kafka, database, smtp, from, send_on, public_url, max_age_hours,
         })?;
     }
 
@@ -175,6 +194,9 @@ fn a_wrong_value_is_named_with_its_variable() {
         ("HTTP_LISTEN", "8000"),
         ("ADMIN_LISTEN", "localhost:9000"),
         ("DRAIN_MS", "60000"),
+        ("SHOP_NAME", "Demo\u{7}"),
+        ("SHOP_LOGO", "http://shop/logo.svg"),
+        ("SHOP_PRIMARY_COLOR", "red"),
         ("KAFKA_BROKERS", "kafka"),
         ("KAFKA_TLS", "yes"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI"),

@@ -58,8 +58,8 @@ pub async fn run_with(
     settings: EmailSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let EmailSettings { common, kafka, database, smtp, from, send_on, public_url, max_age_hours } =
-        settings;
+    let EmailSettings { common, branding, kafka, database, smtp, .. } = settings;
+    let EmailSettings { from, send_on, public_url, max_age_hours, .. } = settings;
     let from = address::sender(&from).context("EMAIL_FROM is wrong")?;
     let connections = smtp.connections as usize;
     let smtp = Smtp::new(&smtp)?;
@@ -81,8 +81,7 @@ pub async fn run_with(
     let desk = Desk {
         outbox: Outbox::new(&service, &kafka, &database),
         smtp,
-        // Whom the mail is from, as its reader sees it.
-        shop_name: from.name.clone().unwrap_or_else(|| service.shop.name().to_owned()),
+        shop_name: branding.shop_name,
         from,
         public_url,
         policy,

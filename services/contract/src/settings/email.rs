@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 use url::Url;
 
 use super::{
-    Common, DatabaseSettings, KafkaSettings, Reader, Settings, SettingsError, Source, Variables,
-    payment::http_url, put, put_path,
+    Branding, Common, DatabaseSettings, KafkaSettings, Reader, Settings, SettingsError, Source,
+    Variables, payment::http_url, put, put_path,
 };
 use crate::topics::Topic;
 
@@ -14,6 +14,8 @@ use crate::topics::Topic;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailSettings {
     pub common: Common,
+    /// Of the mails.
+    pub branding: Branding,
     pub kafka: KafkaSettings,
     pub database: DatabaseSettings,
     pub smtp: SmtpSettings,
@@ -135,6 +137,7 @@ impl Settings for EmailSettings {
         let mut reader = Reader::new(source);
         let r = &mut reader;
         let common = Common::read(r);
+        let branding = Branding::read(r, common.as_ref());
         let kafka = KafkaSettings::read(r);
         let database = DatabaseSettings::read(r);
         let smtp = SmtpSettings::read(r);
@@ -152,6 +155,7 @@ impl Settings for EmailSettings {
         let settings = (|| {
             Some(Self {
                 common: common?,
+                branding: branding?,
                 kafka: kafka?,
                 database: database?,
                 smtp: smtp?,
@@ -165,9 +169,11 @@ impl Settings for EmailSettings {
     }
 
     fn write(&self) -> BTreeMap<String, String> {
-        let Self { common, kafka, database, smtp, from, send_on, public_url, max_age_hours } = self;
+        let Self { common, branding, kafka, database, smtp, .. } = self;
+        let Self { from, send_on, public_url, max_age_hours, .. } = self;
         let mut variables = BTreeMap::new();
         common.write(&mut variables);
+        branding.write(&mut variables);
         kafka.write(&mut variables);
         database.write(&mut variables);
         smtp.write(&mut variables);

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr};
 
 use url::Url;
 
-use super::{Common, Reader, Settings, SettingsError, Source, put};
+use super::{Branding, Common, Reader, Settings, SettingsError, Source, put};
 
 /// Settings of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewaySettings {
     pub common: Common,
+    /// Of the pages.
+    pub branding: Branding,
     /// `ROUTES`: `PREFIX=SERVICE@URL`, separated by commas; the longest prefix wins.
     pub routes: Vec<Route>,
     /// `PAGES`: whether the built-in cart and success pages are served. Default true.
@@ -123,6 +125,7 @@ impl Settings for GatewaySettings {
         let mut reader = Reader::new(source);
         let r = &mut reader;
         let common = Common::read(r);
+        let branding = Branding::read(r, common.as_ref());
         let routes = r.list("ROUTES");
         let pages = r.flag("PAGES", true);
         let trusted_proxies = r.list("TRUSTED_PROXIES");
@@ -133,6 +136,7 @@ impl Settings for GatewaySettings {
         let settings = (|| {
             Some(Self {
                 common: common?,
+                branding: branding?,
                 routes: routes?,
                 pages: pages?,
                 trusted_proxies: trusted_proxies?,
@@ -146,10 +150,11 @@ impl Settings for GatewaySettings {
     }
 
     fn write(&self) -> BTreeMap<String, String> {
-        let Self { common, routes, pages, trusted_proxies, body_max_bytes, .. } = self;
+        let Self { common, branding, routes, pages, trusted_proxies, body_max_bytes, .. } = self;
         let Self { request_timeout_ms, connect_timeout_ms, upstream_timeout_ms, .. } = self;
         let mut variables = BTreeMap::new();
         common.write(&mut variables);
+        branding.write(&mut variables);
         put(&mut variables, "ROUTES", joined(routes));
         put(&mut variables, "PAGES", pages);
         put(&mut variables, "TRUSTED_PROXIES", joined(trusted_proxies));

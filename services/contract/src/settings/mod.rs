@@ -5,6 +5,7 @@
 //! message that names the variable. Secrets are never here: settings hold the paths of their files.
 
 mod analytics;
+mod branding;
 mod common;
 mod database;
 mod email;
@@ -15,6 +16,7 @@ mod payment;
 mod reader;
 
 pub use analytics::AnalyticsSettings;
+pub use branding::{Branding, SHOP_NAME_MAX_CHARS, is_shop_name};
 pub use common::Common;
 pub use database::{DatabaseSettings, DatabaseUrl};
 pub use email::{EmailSettings, SmtpSettings, SmtpTls};

@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 use storefront_contract::{
     CartLine, PaymentSuccessful, ServiceId, Topic, ids,
-    settings::{Common, DatabaseSettings, DatabaseUrl, EmailSettings, SmtpSettings, SmtpTls},
+    settings::{
+        Branding, Common, DatabaseSettings, DatabaseUrl, EmailSettings, SmtpSettings, SmtpTls,
+    },
 };
 use storefront_email::{Policy, run_with};
 use storefront_runtime::{Listeners, Shutdown};
@@ -38,6 +40,12 @@ fn settings(
             http_listen: listeners.http_address().unwrap(),
             admin_listen: listeners.admin_address().unwrap(),
             drain_ms: 0,
+        },
+        branding: Branding {
+            shop_name: "Demo".into(),
+            logo: None,
+            primary_color: Branding::DEFAULT_PRIMARY_COLOR,
+            accent_color: Branding::DEFAULT_ACCENT_COLOR,
         },
         kafka: topics.settings.clone(),
         database: DatabaseSettings { url: DatabaseUrl::Plain(database_url), max_connections: 6 },

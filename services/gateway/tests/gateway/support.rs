@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use storefront_contract::settings::{Common, GatewaySettings};
+use storefront_contract::settings::{Branding, Common, GatewaySettings};
 use storefront_runtime::{Listeners, Shutdown};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -192,6 +192,12 @@ pub fn settings(payment: SocketAddr) -> GatewaySettings {
     let shop = "test/demo".parse().unwrap();
     GatewaySettings {
         common: Common { shop, http_listen: any, admin_listen: any, drain_ms: 0 },
+        branding: Branding {
+            shop_name: "Demo".into(),
+            logo: None,
+            primary_color: Branding::DEFAULT_PRIMARY_COLOR,
+            accent_color: Branding::DEFAULT_ACCENT_COLOR,
+        },
         routes: vec![
             format!("/payment=payment@http://{payment}").parse().unwrap(),
             format!("/catalog=payment@http://{payment}").parse().unwrap(),
