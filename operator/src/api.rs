@@ -9,11 +9,15 @@ mod database;
 mod email;
 mod gateway;
 mod kafka;
+mod kubernetes;
 mod payment;
+mod pods;
 mod references;
+mod route;
 pub mod rules;
 mod scalar;
 mod services;
+mod status;
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -28,9 +32,15 @@ pub use kafka::{
     StrimziKafka, Topics,
 };
 pub use payment::{Payment, Sandbox, Stripe};
+pub use pods::{
+    Autoscaling, DisruptionBudget, EnvVariable, Images, NetworkPolicy, PodMetadata, PodPlacement,
+    PullPolicy, ServiceAccount,
+};
 pub use references::{ConfigMapKeyRef, SecretKeyRef, SecretRef};
+pub use route::{HttpRoute, Ingress, ParentRef};
 pub use scalar::Scalar;
 pub use services::{ResourceList, Resources, Service, Services, Storage};
+pub use status::{GroupStatus, StorefrontStatus, TopicStatus};
 
 /// `apiVersion` of every Storefront.
 pub const API_VERSION: &str = "storefront.dev/v1alpha1";
@@ -49,11 +59,22 @@ pub const KIND: &str = "Storefront";
     namespaced,
     shortname = "sf",
     category = "all",
+    status = "StorefrontStatus",
     derive = "PartialEq",
     doc = "One shop's checkout back end: gateway, payment, topics and the consumers behind them.",
     validation = rules::NAME,
-    printcolumn(name = "Currency", type_ = "string", json_path = ".spec.currency"),
-    printcolumn(name = "Host", type_ = "string", json_path = ".spec.gateway.host"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "Gateway", type_ = "string", json_path = ".status.url"),
+    printcolumn(name = "Lag", type_ = "integer", json_path = ".status.lag"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -61,7 +82,10 @@ pub const KIND: &str = "Storefront";
     validation = rules::CATALOG_HAS_CURRENCY,
     validation = rules::STRIPE_HAS_CATALOG,
     validation = rules::CURRENCY_STAYS,
-    validation = rules::PREFIX_STAYS
+    validation = rules::PREFIX_STAYS,
+    validation = rules::KAFKA_REPLICAS_STAY,
+    validation = rules::KAFKA_STORAGE_GROWS,
+    validation = rules::DATABASE_STORAGE_GROWS
 )]
 pub struct StorefrontSpec {
     /// ISO 4217 code of every price, in three capital letters. It cannot change, because orders and
@@ -103,4 +127,29 @@ pub struct StorefrontSpec {
     /// Settings of single services. Default: each runs once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<Services>,
+
+    /// Where images come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<Images>,
+
+    /// Where every pod runs, unless it is said otherwise for a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PodPlacement>,
+
+    /// Labels and annotations of every pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_metadata: Option<PodMetadata>,
+
+    /// Annotations of every service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccount>,
+
+    /// The fence around each part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkPolicy>,
+
+    /// Whether the operator keeps its hands off: it changes nothing, neither here nor on the brokers,
+    /// until this is false again. What runs goes on. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
 }

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod crd;
 pub mod manifest;
+pub mod names;
 pub mod plan;
 
 pub use api::{Storefront, StorefrontSpec};

@@ -3,11 +3,12 @@
 //! find the manifest wrong any more.
 
 mod checks;
-mod cluster;
+pub(crate) mod cluster;
 mod demo;
 mod error;
 mod local;
 mod placement;
+mod pods;
 mod settings;
 mod spec;
 mod topics;
@@ -129,6 +130,7 @@ pub fn plan(storefront: &Storefront, placement: &Placement) -> Result<Plan, Inva
     let gateway = checks.gateway(spec);
     let email = checks.email(storefront);
     let replicas = checks.replicas(spec);
+    checks.pod_metadata(spec);
     let (Some(shop), Some(currency), Some(topics), Some(gateway)) =
         (shop, currency, topics, gateway)
     else {
@@ -141,6 +143,7 @@ pub fn plan(storefront: &Storefront, placement: &Placement) -> Result<Plan, Inva
             continue;
         };
         let written = spec.service(entry.id);
+        checks.env(entry.id, written, &settings);
         services.push(ServicePlan {
             id: entry.id,
             replicas: replicas.get(&entry.id).copied(),
@@ -149,7 +152,7 @@ pub fn plan(storefront: &Storefront, placement: &Placement) -> Result<Plan, Inva
             settings,
         });
     }
-    let notes = checks::notes(&services, spec.partitions());
+    let notes = checks::notes(spec, &services);
     let names = Names::new(spec.prefix());
     let catalog = match spec.catalog_config_map() {
         Some((name, key)) => CatalogSource::ConfigMap { name, key },

@@ -174,13 +174,38 @@ fn the_plan_itself_refuses_what_cannot_work() {
             "maxAgeHours": 0,
         },
         "gateway": {"trustedProxies": ["10.0.0.0/99"], "requestTimeoutMs": 1},
-        "services": {"order": {"replicas": -1}},
+        "services": {"order": {
+            "replicas": -1,
+            "podMetadata": {"labels": {"team": "check out", "app.kubernetes.io/name": "mine"}},
+        }},
+        "podMetadata": {
+            "labels": {"example.com/": "a", "a".repeat(64): "b"},
+            "annotations": {
+                "container.apparmor.security.beta.kubernetes.io/order": "unconfined",
+                "sub.storefront.dev/retain": "false",
+            },
+        },
     });
     let mut storefront = storefront(&spec);
     storefront.metadata.name = Some("Demo".into());
     let error = plan(&storefront, &cluster(&storefront)).unwrap_err();
     assert_eq!(error.reason(), "RuleBroken");
     insta::assert_snapshot!(error);
+}
+
+#[test]
+fn a_variable_cannot_replace_a_setting() {
+    let spec = json!({
+        "payment": {"sandbox": {}},
+        "services": {"order": {"env": [
+            {"name": "RUST_LOG", "value": "debug"},
+            {"name": "KAFKA_BROKERS", "value": "other:9092"},
+        ]}},
+    });
+    let storefront = storefront(&spec);
+    let error = plan(&storefront, &cluster(&storefront)).unwrap_err();
+    assert_eq!(error.reason(), "ReservedVariable");
+    insta::assert_snapshot!(error, @"spec.services.order.env[1].name: KAFKA_BROKERS is computed from the rest of the manifest: change the field that it comes from");
 }
 
 /// One of several values for a block, or nothing.

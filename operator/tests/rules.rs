@@ -168,6 +168,64 @@ const CASES: &[(Rule, &str, &str)] = &[
         "kafka: {managed: {storage: {size: 10Gi}}}",
         "kafka: {managed: {storage: {size: lots}}}",
     ),
+    (
+        rules::KAFKA_VERSION,
+        "kafka: {managed: {version: 4.1.0}}",
+        "kafka: {managed: {version: 3.9.1}}",
+    ),
+    (
+        rules::KAFKA_VERSION,
+        "kafka: {managed: {version: 4.10.12}}",
+        "kafka: {managed: {version: '4'}}",
+    ),
+    (rules::ROUTE_HAS_HOST, "gateway: {host: a.example, ingress: {}}", "gateway: {ingress: {}}"),
+    (rules::ROUTE_HAS_HOST, "gateway: {}", "gateway: {httpRoute: {}}"),
+    (
+        rules::PARENT_REFS_SOME,
+        "gateway: {httpRoute: {parentRefs: [{name: public}]}}",
+        "gateway: {httpRoute: {parentRefs: []}}",
+    ),
+    (
+        rules::IMAGE_REGISTRY,
+        "images: {registry: 'registry.example:5000/shop'}",
+        "images: {registry: ghcr.io/shop/}",
+    ),
+    (rules::IMAGE_TAG, "images: {tag: 0.1.0}", "images: {tag: 'a:b'}"),
+    (
+        rules::ENV_NAME,
+        "services: {order: {env: [{name: RUST_LOG}]}}",
+        "services: {order: {env: [{name: 1-A}]}}",
+    ),
+    (
+        rules::AUTOSCALING_COUNT,
+        "services: {order: {autoscaling: {maxReplicas: 100}}}",
+        "services: {order: {autoscaling: {maxReplicas: 101}}}",
+    ),
+    (
+        rules::AUTOSCALING_ORDER,
+        "services: {order: {autoscaling: {minReplicas: 2, maxReplicas: 2}}}",
+        "services: {order: {autoscaling: {minReplicas: 3, maxReplicas: 2}}}",
+    ),
+    (
+        rules::CPU_PERCENT,
+        "services: {order: {autoscaling: {maxReplicas: 1, cpuPercent: 500}}}",
+        "services: {order: {autoscaling: {maxReplicas: 1, cpuPercent: 0}}}",
+    ),
+    (
+        rules::MAX_UNAVAILABLE,
+        "services: {order: {disruptionBudget: {maxUnavailable: 25%}}}",
+        "services: {order: {disruptionBudget: {maxUnavailable: -1}}}",
+    ),
+    (
+        rules::MAX_UNAVAILABLE,
+        "services: {order: {disruptionBudget: {maxUnavailable: 2}}}",
+        "services: {order: {disruptionBudget: {maxUnavailable: half}}}",
+    ),
+    (
+        rules::REPLICAS_OR_AUTOSCALING,
+        "services: {order: {autoscaling: {maxReplicas: 1}}}",
+        "services: {order: {autoscaling: {maxReplicas: 1}, replicas: 1}}",
+    ),
 ];
 
 /// Transition rules: before, an edit that is allowed, one that is not.
@@ -177,6 +235,48 @@ const TRANSITIONS: &[(Rule, &str, &str, &str)] = &[
     (rules::CURRENCY_STAYS, "currency: INR", "{}", "currency: inr"),
     (rules::PREFIX_STAYS, "{}", "kafka: {prefix: ''}", "kafka: {prefix: a}"),
     (rules::PREFIX_STAYS, "kafka: {prefix: a}", "kafka: {prefix: a, external: {}}", "{}"),
+    (
+        rules::KAFKA_REPLICAS_STAY,
+        "{}",
+        "kafka: {managed: {replicas: 1}}",
+        "kafka: {managed: {replicas: 3}}",
+    ),
+    (
+        rules::KAFKA_REPLICAS_STAY,
+        "kafka: {managed: {replicas: 3}}",
+        "kafka: {strimzi: {}}",
+        "kafka: {}",
+    ),
+    (
+        rules::KAFKA_STORAGE_GROWS,
+        "{}",
+        "kafka: {managed: {storage: {size: 10240Mi}}}",
+        "kafka: {managed: {storage: {size: 9Gi}}}",
+    ),
+    (
+        rules::KAFKA_STORAGE_GROWS,
+        "kafka: {managed: {storage: {size: 20Gi}}}",
+        "kafka: {external: {}}",
+        "kafka: {prefix: ''}",
+    ),
+    (
+        rules::DATABASE_STORAGE_GROWS,
+        "database: {managed: {storage: {size: 1Ti}}}",
+        "database: {managed: {storage: {size: 2Ti}}}",
+        "database: {managed: {storage: {size: 1Gi}}}",
+    ),
+    (
+        rules::STORAGE_CLASS_STAYS,
+        "database: {managed: {storage: {storageClassName: fast}}}",
+        "database: {managed: {storage: {storageClassName: fast, size: 20Gi}}}",
+        "database: {managed: {storage: {storageClassName: slow}}}",
+    ),
+    (
+        rules::KAFKA_NO_DOWNGRADE,
+        "kafka: {managed: {version: 4.9.0}}",
+        "kafka: {managed: {version: 4.10.0}}",
+        "kafka: {managed: {version: 4.8.9}}",
+    ),
 ];
 
 struct Cluster {

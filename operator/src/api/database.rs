@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Resources, SecretKeyRef, Storage, rules};
+use super::{PodPlacement, Resources, SecretKeyRef, Storage, rules};
 
 /// Where services keep their state, each in a schema of its own. Write at most one of `managed` and
 /// `external`; default: `managed`.
@@ -28,9 +28,22 @@ pub struct ManagedDatabase {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
 
-    /// Its CPU and memory.
+    /// Its CPU and memory. Default: 100m and 256Mi requested, at most 512Mi.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+
+    /// Image to run instead of the operator's choice of `postgres`: PostgreSQL's programs in its
+    /// `PATH`, and a user with the id 999. Another major version cannot read the disk.
+    ///
+    /// Example: `registry.example.com/postgres:17.6`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = rules::IMAGE)]
+    pub image: Option<String>,
+
+    /// Where it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PodPlacement>,
 }
 
 /// A PostgreSQL that exists already.

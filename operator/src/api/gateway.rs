@@ -3,11 +3,12 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules;
+use super::{HttpRoute, Ingress, rules};
 
 /// The shop's front door.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::ROUTE_HAS_HOST)]
 pub struct Gateway {
     /// Whether the built-in cart and success pages are served. A shop with its own front end
     /// switches them off. Default: true.
@@ -36,4 +37,12 @@ pub struct Gateway {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = rules::REQUEST_TIMEOUT)]
     pub request_timeout_ms: Option<i32>,
+
+    /// Makes an `HTTPRoute` for `host`: the Gateway API, where the cluster has it. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_route: Option<HttpRoute>,
+
+    /// Makes an `Ingress` for `host`. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
 }

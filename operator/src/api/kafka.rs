@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Resources, Scalar, SecretKeyRef, SecretRef, Storage, rules};
+use super::{PodPlacement, Resources, Scalar, SecretKeyRef, SecretRef, Storage, rules};
 
 /// Where events are kept. Write at most one of `managed`, `external` and `strimzi`; default:
 /// `managed`.
@@ -54,9 +54,31 @@ pub struct ManagedKafka {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
 
-    /// CPU and memory of each broker.
+    /// CPU and memory of each broker. Default: 200m and 512Mi requested, at most 768Mi; half of the
+    /// limit is Java's heap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+
+    /// Release of Apache Kafka 4 to run. It never goes down. Default: the operator's choice.
+    ///
+    /// Example: `4.1.0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = rules::KAFKA_VERSION, validation = rules::KAFKA_NO_DOWNGRADE)]
+    pub version: Option<String>,
+
+    /// Image to run instead of `apache/kafka` at `version`: Java in its `PATH` and Kafka's jars in
+    /// `/opt/kafka/libs`.
+    ///
+    /// Example: `registry.example.com/apache/kafka:4.1.0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = rules::IMAGE)]
+    pub image: Option<String>,
+
+    /// Where the brokers run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PodPlacement>,
 }
 
 /// Brokers that exist already.

@@ -45,6 +45,21 @@ pub const PICTURE: Rule = (
     "must be a path on the shop's own host, such as /img/phone.svg, or an https:// URL",
 );
 
+// Managed parts. Each rule is of the spec as a whole, since a block that is not written has a size and
+// a number, too; what others run before or after the edit is none of its business.
+pub const KAFKA_REPLICAS_STAY: Rule = (
+    "(has(self.kafka) && (has(self.kafka.external) || has(self.kafka.strimzi))) || (has(oldSelf.kafka) && (has(oldSelf.kafka.external) || has(oldSelf.kafka.strimzi))) || (has(self.kafka) && has(self.kafka.managed) && has(self.kafka.managed.replicas) ? self.kafka.managed.replicas : 1) == (has(oldSelf.kafka) && has(oldSelf.kafka.managed) && has(oldSelf.kafka.managed.replicas) ? oldSelf.kafka.managed.replicas : 1)",
+    "kafka.managed.replicas cannot change, because the brokers' quorum is made once: create another Storefront",
+);
+pub const KAFKA_STORAGE_GROWS: Rule = (
+    "(has(self.kafka) && (has(self.kafka.external) || has(self.kafka.strimzi))) || (has(oldSelf.kafka) && (has(oldSelf.kafka.external) || has(oldSelf.kafka.strimzi))) || quantity(has(self.kafka) && has(self.kafka.managed) && has(self.kafka.managed.storage) && has(self.kafka.managed.storage.size) ? string(self.kafka.managed.storage.size) : '10Gi').compareTo(quantity(has(oldSelf.kafka) && has(oldSelf.kafka.managed) && has(oldSelf.kafka.managed.storage) && has(oldSelf.kafka.managed.storage.size) ? string(oldSelf.kafka.managed.storage.size) : '10Gi')) >= 0",
+    "kafka.managed.storage.size cannot shrink (it is 10Gi when not written): disks only grow",
+);
+pub const DATABASE_STORAGE_GROWS: Rule = (
+    "(has(self.database) && has(self.database.external)) || (has(oldSelf.database) && has(oldSelf.database.external)) || quantity(has(self.database) && has(self.database.managed) && has(self.database.managed.storage) && has(self.database.managed.storage.size) ? string(self.database.managed.storage.size) : '10Gi').compareTo(quantity(has(oldSelf.database) && has(oldSelf.database.managed) && has(oldSelf.database.managed.storage) && has(oldSelf.database.managed.storage.size) ? string(oldSelf.database.managed.storage.size) : '10Gi')) >= 0",
+    "database.managed.storage.size cannot shrink (it is 10Gi when not written): disks only grow",
+);
+
 // Catalog.
 pub const CATALOG_ONE: Rule =
     ("has(self.products) != has(self.configMapRef)", "must have either products or configMapRef");
@@ -96,6 +111,14 @@ pub const REPLICATION_FITS: Rule = (
 );
 pub const KAFKA_REPLICAS: Rule =
     ("self == 1 || self == 3", "must be 1 or 3: two brokers survive no more failures than one");
+pub const KAFKA_VERSION: Rule = (
+    "self.matches('^4[.](0|[1-9][0-9]?)[.](0|[1-9][0-9]?)$')",
+    "must be a release of Apache Kafka 4, such as 4.1.0",
+);
+pub const KAFKA_NO_DOWNGRADE: Rule = (
+    "int(self.split('.')[1]) >= int(oldSelf.split('.')[1])",
+    "kafka.managed.version cannot go down: an older broker may not read what a newer one wrote",
+);
 pub const BOOTSTRAP_SERVERS: Rule = (
     "self.matches('^[[:alnum:].-]+:[0-9]{1,5}( *, *[[:alnum:].-]+:[0-9]{1,5})*$')",
     "must be host:port, several separated by commas, such as broker-1.example.com:9092,broker-2.example.com:9092",
@@ -152,11 +175,53 @@ pub const NETWORKS: Rule = (
 pub const REQUEST_TIMEOUT: Rule =
     ("self >= 10 && self <= 600000", "must be 10 to 600000 milliseconds, which is ten minutes");
 
+pub const ROUTE_HAS_HOST: Rule = (
+    "has(self.host) || !(has(self.ingress) || has(self.httpRoute))",
+    "ingress and httpRoute need the shop's public name: write gateway.host, such as shop.example.com",
+);
+pub const PARENT_REFS_SOME: Rule = (
+    "self.size() > 0",
+    "must name at least one Gateway, such as [{name: public, namespace: gateways}]",
+);
+
+// Pods.
+pub const IMAGE_REGISTRY: Rule = (
+    "self.matches('^[[:alnum:]][[:alnum:]._:/-]*[[:alnum:]]$')",
+    "must be a registry with a path and without a '/' at its end, such as ghcr.io/shop",
+);
+pub const IMAGE_TAG: Rule = (
+    "self.matches('^[[:alnum:]_][[:alnum:]_.-]*$')",
+    "must be a tag, such as 1.2.0: letters, digits, '.', '_' and '-'",
+);
+pub const ENV_NAME: Rule = (
+    "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
+    "must be the name of a variable: letters, digits and '_', not a digit first",
+);
+pub const AUTOSCALING_COUNT: Rule = ("self >= 1 && self <= 100", "must be 1 to 100");
+pub const AUTOSCALING_ORDER: Rule = (
+    "(has(self.minReplicas) ? self.minReplicas : 1) <= self.maxReplicas",
+    "minReplicas must not exceed maxReplicas",
+);
+pub const CPU_PERCENT: Rule =
+    ("self >= 1 && self <= 500", "must be 1 to 500 percent of the requested CPU");
+pub const MAX_UNAVAILABLE: Rule = (
+    "string(self).matches('^[0-9]{1,3}%?$')",
+    "must be a number of instances, such as 1, or a percentage, such as 25%",
+);
+
 // Services.
+pub const REPLICAS_OR_AUTOSCALING: Rule = (
+    "!(has(self.replicas) && has(self.autoscaling))",
+    "must have only one of replicas and autoscaling: both would change the same number",
+);
 pub const REPLICAS: Rule = ("self >= 0 && self <= 100", "must be 0 to 100");
 pub const IMAGE: Rule = (
     "self.matches('^[[:alnum:]][[:alnum:]._:/@-]*$')",
     "must be an image, such as ghcr.io/shop/order:1.2 or one with @sha256: and its digest",
+);
+pub const STORAGE_CLASS_STAYS: Rule = (
+    "(has(self.storageClassName) ? self.storageClassName : '') == (has(oldSelf.storageClassName) ? oldSelf.storageClassName : '')",
+    "storageClassName cannot change: a disk stays where it is",
 );
 pub const QUANTITY: Rule = (
     "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",

@@ -4,7 +4,10 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use storefront_contract::ServiceId;
 
-use super::{Scalar, rules};
+use super::{
+    Autoscaling, DisruptionBudget, EnvVariable, PodMetadata, PodPlacement, Scalar, ServiceAccount,
+    rules,
+};
 
 /// Settings of single services.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -47,6 +50,7 @@ impl Services {
 /// Settings of one service.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::REPLICAS_OR_AUTOSCALING)]
 pub struct Service {
     /// Whether it runs. Events for a service that does not run wait in their topic. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +62,12 @@ pub struct Service {
     #[x_kube(validation = rules::REPLICAS)]
     pub replicas: Option<i32>,
 
-    /// CPU and memory of each instance.
+    /// Lets a scaler decide the number of instances. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+
+    /// CPU and memory of each instance. Default: 50m and 64Mi requested, at most 256Mi.
+    /// Memory that is requested without a limit is the limit, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
@@ -69,6 +78,29 @@ pub struct Service {
     #[schemars(length(max = 512))]
     #[x_kube(validation = rules::IMAGE)]
     pub image: Option<String>,
+
+    /// Variables besides its settings, at most 32: the log's level, a proxy, OpenTelemetry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Option<Vec<EnvVariable>>,
+
+    /// Where its instances run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PodPlacement>,
+
+    /// Labels and annotations of its pods, besides those of `spec.podMetadata`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_metadata: Option<PodMetadata>,
+
+    /// Annotations of its service account, besides those of `spec.serviceAccount`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccount>,
+
+    /// How many instances may be taken away at once when nodes are drained. It matters from two
+    /// instances on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disruption_budget: Option<DisruptionBudget>,
 }
 
 /// CPU and memory, as in a container.
@@ -105,6 +137,7 @@ pub struct ResourceList {
 /// A disk that outlives its pod.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::STORAGE_CLASS_STAYS)]
 pub struct Storage {
     /// Size in bytes. It can grow where the storage class allows, and never shrinks. Default: 10Gi.
     ///
@@ -113,9 +146,14 @@ pub struct Storage {
     #[x_kube(validation = rules::QUANTITY)]
     pub size: Option<Scalar>,
 
-    /// Name of a `StorageClass`. Default: the cluster's default.
+    /// Name of a `StorageClass`. It cannot change. Default: the cluster's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::OBJECT_NAME)]
     pub storage_class_name: Option<String>,
+
+    /// Whether the disk is kept when the Storefront is deleted, with the password or id that belongs
+    /// to it, to be taken up again by a Storefront of the same name. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retain: Option<bool>,
 }

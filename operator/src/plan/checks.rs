@@ -35,7 +35,7 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    fn add(&mut self, field: impl Into<String>, fault: Fault) {
+    pub(super) fn add(&mut self, field: impl Into<String>, fault: Fault) {
         self.faults.push(PlanError { field: field.into(), fault });
     }
 
@@ -261,23 +261,28 @@ impl Checks {
 }
 
 /// What is allowed but likely not meant.
-pub(super) fn notes(services: &[ServicePlan], partitions: i32) -> Vec<String> {
-    let partitions = u32::try_from(partitions).unwrap_or_default();
-    let consumers = services.iter().filter(|plan| {
-        storefront_contract::service(plan.id).group.is_some()
-            && plan.replicas.is_some_and(|replicas| replicas > partitions)
+pub(super) fn notes(spec: &StorefrontSpec, services: &[ServicePlan]) -> Vec<String> {
+    let partitions = spec.partitions();
+    let consumers = services.iter().filter(|p| storefront_contract::service(p.id).group.is_some());
+    let too_many = consumers.filter_map(|plan| {
+        let service = spec.service(plan.id)?;
+        let scaled = service.autoscaling.as_ref().map(|scaler| scaler.max_replicas);
+        let (field, most) = match scaled {
+            Some(most) => ("autoscaling.maxReplicas", most),
+            None => ("replicas", service.replicas?),
+        };
+        (most > partitions).then_some((plan.id, field))
     });
-    let note = |plan: &ServicePlan| {
+    let note = |(id, field)| {
         format!(
-            "spec.services.{}.replicas: only {partitions} of them can work at once, one for each partition",
-            plan.id
+            "spec.services.{id}.{field}: only {partitions} of them can work at once, one for each partition"
         )
     };
-    consumers.map(note).collect()
+    too_many.map(note).collect()
 }
 
 /// RFC 1123 subdomain, which also is one harmless part of a path.
-fn is_object_name(name: &str) -> bool {
+pub(super) fn is_object_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
     let end = |b: &u8| b.is_ascii_alphanumeric();
     let bytes = name.as_bytes();

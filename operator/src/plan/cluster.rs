@@ -15,14 +15,20 @@ use super::{
     Placement, PlacementError, ServicePlace, SmtpPlace, StripePlace,
     placement::{smtp_tls, url},
 };
-use crate::api::{self, Storefront, StorefrontSpec};
+use crate::{
+    api::{self, Storefront, StorefrontSpec},
+    names,
+};
 
 /// Where Secrets are mounted, each in a folder of its name.
-const SECRETS: &str = "/etc/storefront/secrets";
+pub(crate) const SECRETS: &str = "/etc/storefront/secrets";
 /// Where the catalog's ConfigMap is mounted.
-const CATALOG_FOLDER: &str = "/etc/storefront/catalog";
-const SANDBOX_PORT: u16 = 12111;
-const INBOX_SMTP_PORT: u16 = 1025;
+pub(crate) const CATALOG_FOLDER: &str = "/etc/storefront/catalog";
+pub(crate) const SANDBOX_PORT: u16 = 12111;
+pub(crate) const INBOX_SMTP_PORT: u16 = 1025;
+pub(crate) const KAFKA_PORT: u16 = 9092;
+/// The key of the catalog's ConfigMap that the operator makes.
+pub(crate) const CATALOG_KEY: &str = "catalog.json";
 const DRAIN_MS: u64 = 3_000;
 
 /// One key of a mounted Secret.
@@ -42,7 +48,7 @@ impl Placement {
                 ServicePlace {
                     http_listen: all(port),
                     admin_listen: all(ADMIN_PORT),
-                    url: url(&format!("http://{name}-{id}:{port}"))?,
+                    url: url(&format!("http://{}:{port}", names::object(name, id.name())))?,
                     database: database(spec, name),
                 },
             ))
@@ -51,9 +57,13 @@ impl Placement {
         let services = services.collect::<Result<_, PlacementError>>()?;
         let public_url = match spec.host() {
             Some(host) => url(&format!("https://{host}"))?,
-            None => url(&format!("http://{name}-gateway.{namespace}:8080"))?,
+            None => url(&format!(
+                "http://{}.{namespace}:8080",
+                names::object(name, ServiceId::Gateway.name())
+            ))?,
         };
-        let sandbox = url(&format!("http://{name}-sandbox:{SANDBOX_PORT}"))?;
+        let sandbox =
+            url(&format!("http://{}:{SANDBOX_PORT}", names::object(name, names::SANDBOX)))?;
         let (brokers, kafka_security) = kafka(spec, name);
         let catalog_key = spec.catalog_config_map().map(|(_, key)| key);
         Ok(Self {
@@ -64,7 +74,7 @@ impl Placement {
             replication_max: None,
             services,
             catalog_file: PathBuf::from(CATALOG_FOLDER)
-                .join(catalog_key.as_deref().unwrap_or("catalog.json")),
+                .join(catalog_key.as_deref().unwrap_or(CATALOG_KEY)),
             stripe: stripe(spec, name, &sandbox)?,
             sandbox: spec.is_sandbox().then_some(sandbox),
             smtp: smtp(spec, name)?,
@@ -79,7 +89,7 @@ fn database(spec: &StorefrontSpec, name: &str) -> DatabaseUrl {
     let external = spec.database.as_ref().and_then(|database| database.external.as_ref());
     DatabaseUrl::File(match external {
         Some(external) => secret(&external.secret_ref.name, &external.secret_ref.key),
-        None => secret(&format!("{name}-database"), "url"),
+        None => secret(&names::object(name, names::DATABASE), "url"),
     })
 }
 
@@ -103,7 +113,7 @@ fn kafka(spec: &StorefrontSpec, name: &str) -> (Vec<String>, KafkaSecurity) {
         // Strimzi's own names: its listener with TLS and SCRAM, its CA, and the Secret that it
         // makes for a KafkaUser.
         let cluster = &strimzi.cluster;
-        let user = format!("{name}-kafka-user");
+        let user = names::object(name, names::KAFKA_USER);
         let security = KafkaSecurity {
             tls: true,
             ca_file: Some(secret(&format!("{cluster}-cluster-ca-cert"), "ca.crt")),
@@ -115,7 +125,7 @@ fn kafka(spec: &StorefrontSpec, name: &str) -> (Vec<String>, KafkaSecurity) {
         };
         return (vec![format!("{cluster}-kafka-bootstrap:9093")], security);
     }
-    (vec![format!("{name}-kafka:9092")], KafkaSecurity::default())
+    (vec![format!("{}:{KAFKA_PORT}", names::object(name, names::KAFKA))], KafkaSecurity::default())
 }
 
 fn mechanism(mechanism: api::SaslMechanism) -> SaslMechanism {
@@ -143,14 +153,14 @@ fn stripe(
     };
     Ok(match &spec.payment.stripe {
         Some(stripe) => from(&stripe.secret_ref.name, url("https://api.stripe.com")?, true),
-        None => from(&format!("{name}-sandbox"), sandbox.clone(), false),
+        None => from(&names::object(name, names::SANDBOX), sandbox.clone(), false),
     })
 }
 
 fn smtp(spec: &StorefrontSpec, name: &str) -> Result<SmtpPlace, PlacementError> {
     let Some(smtp) = spec.smtp() else {
         return Ok(SmtpPlace {
-            host: format!("{name}-sandbox"),
+            host: names::object(name, names::SANDBOX),
             port: INBOX_SMTP_PORT,
             tls: smtp_tls(api::SmtpTls::None),
             credentials: None,

@@ -64,6 +64,22 @@ pub enum Fault {
     Replication { count: i64, available: i64 },
     #[error("{value:?} must be a network such as 10.0.0.0/8, or a single address")]
     Network { value: String },
+    #[error(
+        "{key:?} is the operator's own, or says something about a pod's security: choose another key"
+    )]
+    ReservedKey { key: String },
+    #[error(
+        "{key:?} must be letters, digits, '-', '_' and '.', at most 63, with an optional DNS name and '/' before it"
+    )]
+    LabelKey { key: String },
+    #[error(
+        "{value:?} of {key:?} must be at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+    )]
+    LabelValue { key: String, value: String },
+    #[error(
+        "{name} is computed from the rest of the manifest: change the field that it comes from"
+    )]
+    Setting { name: String },
     #[error("{0}")]
     Place(String),
 }
@@ -79,6 +95,10 @@ impl Fault {
             Self::MaxMessageBytes { .. } => "MaxMessageBytes",
             Self::Replication { .. } => "TooFewBrokers",
             Self::Network { .. } => "InvalidNetwork",
+            Self::ReservedKey { .. } => "ReservedKey",
+            Self::LabelKey { .. } => "InvalidKey",
+            Self::LabelValue { .. } => "InvalidLabel",
+            Self::Setting { .. } => "ReservedVariable",
             Self::Place(_) => "InvalidPlace",
         }
     }

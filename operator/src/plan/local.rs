@@ -18,7 +18,7 @@ use super::{
     Placement, PlacementError, ServicePlace, SmtpPlace, StripePlace,
     placement::{smtp_tls, url},
 };
-use crate::api::{SecretRef, Storefront, StorefrontSpec};
+use crate::api::{SecretRef, Service, Storefront, StorefrontSpec};
 
 /// What a laptop offers, with everything that was chosen on the command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,6 +162,7 @@ impl Local {
         );
         self.kafka_differences(spec, &mut add);
         self.other_differences(spec, &mut add);
+        Self::pod_differences(spec, &mut add);
         for id in &self.without {
             let instead = "--without leaves it out; its events wait in their topics".into();
             add(true, &format!("spec.services.{id}"), instead);
@@ -180,6 +181,9 @@ impl Local {
             managed.replicas.is_some_and(|replicas| replicas > 1)
                 || managed.storage.is_some()
                 || managed.resources.is_some()
+                || managed.version.is_some()
+                || managed.image.is_some()
+                || managed.placement.is_some()
         });
         add(sized || (managed.is_some() && self.own_brokers), "spec.kafka.managed", instead.into());
         add(spec.external_kafka().is_some(), "spec.kafka.external", instead.into());
@@ -209,18 +213,47 @@ impl Local {
         let inbox = spec.email.as_ref().is_some_and(|email| email.inbox.is_some());
         let instead = "the mail server of --smtp takes its place".into();
         add(inbox && self.smtp_server.is_some(), "spec.email.inbox", instead);
-        let instead = "the shop is at the gateway's address below".into();
-        add(spec.host().is_some(), "spec.gateway.host", instead);
+        let Some(gateway) = &spec.gateway else { return };
+        let below = "the shop is at the gateway's address below";
+        add(gateway.host.is_some(), "spec.gateway.host", below.into());
+        add(gateway.http_route.is_some(), "spec.gateway.httpRoute", below.into());
+        add(gateway.ingress.is_some(), "spec.gateway.ingress", below.into());
+    }
+
+    /// What only pods have.
+    fn pod_differences(spec: &StorefrontSpec, add: &mut impl FnMut(bool, &str, String)) {
         for id in ServiceId::ALL {
             let Some(service) = spec.service(id) else { continue };
-            let more = service.replicas.is_some_and(|replicas| replicas != 1);
-            let place = service.image.is_some() || service.resources.is_some();
-            add(
-                more || place,
-                &format!("spec.services.{id}"),
-                "it runs once, in this process".into(),
-            );
+            // Without `..`: a new field does not compile until both sides have decided.
+            let Service {
+                enabled: _,
+                replicas,
+                autoscaling,
+                resources,
+                image,
+                env,
+                placement,
+                pod_metadata,
+                service_account,
+                disruption_budget,
+            } = service;
+            let more = replicas.is_some_and(|replicas| replicas != 1) || autoscaling.is_some();
+            let place = image.is_some() || resources.is_some() || placement.is_some();
+            let marks = pod_metadata.is_some() || service_account.is_some();
+            let field = format!("spec.services.{id}");
+            let instead = "it runs once, in this process";
+            add(more || place || marks || disruption_budget.is_some(), &field, instead.into());
+            let instead = "the environment of this process is used".into();
+            add(env.is_some(), &format!("spec.services.{id}.env"), instead);
         }
+        let instead = "there are no pods here";
+        add(spec.images.is_some(), "spec.images", instead.into());
+        add(spec.placement.is_some(), "spec.placement", instead.into());
+        add(spec.pod_metadata.is_some(), "spec.podMetadata", instead.into());
+        add(spec.service_account.is_some(), "spec.serviceAccount", instead.into());
+        add(spec.network_policy.is_some(), "spec.networkPolicy", instead.into());
+        let instead = "only an operator can be told to wait";
+        add(spec.paused == Some(true), "spec.paused", instead.into());
     }
 }
 

@@ -15,12 +15,12 @@ const DEFAULT_MAX_AGE_HOURS: i32 = 72;
 const DEFAULT_REQUEST_TIMEOUT_MS: i32 = 5_000;
 
 impl StorefrontSpec {
-    pub(super) fn currency_code(&self) -> &str {
+    pub(crate) fn currency_code(&self) -> &str {
         self.currency.as_deref().unwrap_or(DEFAULT_CURRENCY)
     }
 
     /// Name and key of the ConfigMap that holds the catalog.
-    pub(super) fn catalog_config_map(&self) -> Option<(String, String)> {
+    pub(crate) fn catalog_config_map(&self) -> Option<(String, String)> {
         let reference = self.catalog.as_ref()?.config_map_ref.as_ref()?;
         let key = reference.key.clone().unwrap_or_else(|| DEFAULT_CATALOG_KEY.into());
         Some((reference.name.clone(), key))
@@ -31,16 +31,16 @@ impl StorefrontSpec {
         self.payment.stripe.is_none()
     }
 
-    pub(super) fn external_kafka(&self) -> Option<&ExternalKafka> {
+    pub(crate) fn external_kafka(&self) -> Option<&ExternalKafka> {
         self.kafka.as_ref()?.external.as_ref()
     }
 
-    pub(super) fn strimzi(&self) -> Option<&StrimziKafka> {
+    pub(crate) fn strimzi(&self) -> Option<&StrimziKafka> {
         self.kafka.as_ref()?.strimzi.as_ref()
     }
 
     /// Number of brokers that the operator runs, or `None` when others run them.
-    pub(super) fn managed_brokers(&self) -> Option<i32> {
+    pub(crate) fn managed_brokers(&self) -> Option<i32> {
         if self.external_kafka().is_some() || self.strimzi().is_some() {
             return None;
         }
@@ -53,22 +53,22 @@ impl StorefrontSpec {
         self.kafka.as_ref().and_then(|kafka| kafka.prefix.as_deref()).unwrap_or_default()
     }
 
-    pub(super) fn topics(&self) -> Option<&Topics> {
+    pub(crate) fn topics(&self) -> Option<&Topics> {
         self.kafka.as_ref()?.topics.as_ref()
     }
 
-    pub(super) fn partitions(&self) -> i32 {
+    pub(crate) fn partitions(&self) -> i32 {
         self.topics().and_then(|topics| topics.partitions).unwrap_or(DEFAULT_PARTITIONS)
     }
 
     /// One copy where there is one broker, for development; three otherwise.
-    pub(super) fn replication_factor(&self) -> i32 {
+    pub(crate) fn replication_factor(&self) -> i32 {
         let written = self.topics().and_then(|topics| topics.replication_factor);
         let default = self.managed_brokers().unwrap_or(DEFAULT_REPLICATION_FACTOR);
         written.unwrap_or(default.min(DEFAULT_REPLICATION_FACTOR))
     }
 
-    pub(super) fn topic_policy(&self) -> TopicPolicy {
+    pub(crate) fn topic_policy(&self) -> TopicPolicy {
         let topics = self.topics();
         TopicPolicy {
             deletion: topics.and_then(|topics| topics.deletion_policy).unwrap_or_default(),
@@ -79,7 +79,7 @@ impl StorefrontSpec {
         }
     }
 
-    pub(super) fn smtp(&self) -> Option<&Smtp> {
+    pub(crate) fn smtp(&self) -> Option<&Smtp> {
         self.email.as_ref()?.smtp.as_ref()
     }
 
@@ -96,37 +96,37 @@ impl StorefrontSpec {
             .collect()
     }
 
-    pub(super) fn max_age_hours(&self) -> i32 {
+    pub(crate) fn max_age_hours(&self) -> i32 {
         let written = self.email.as_ref().and_then(|email| email.max_age_hours);
         written.unwrap_or(DEFAULT_MAX_AGE_HOURS)
     }
 
-    pub(super) fn pages(&self) -> bool {
+    pub(crate) fn pages(&self) -> bool {
         self.gateway.as_ref().and_then(|gateway| gateway.pages).unwrap_or(true)
     }
 
-    pub(super) fn host(&self) -> Option<&str> {
+    pub(crate) fn host(&self) -> Option<&str> {
         self.gateway.as_ref()?.host.as_deref()
     }
 
-    pub(super) fn request_timeout_ms(&self) -> i32 {
+    pub(crate) fn request_timeout_ms(&self) -> i32 {
         let written = self.gateway.as_ref().and_then(|gateway| gateway.request_timeout_ms);
         written.unwrap_or(DEFAULT_REQUEST_TIMEOUT_MS)
     }
 
-    pub(super) fn service(&self, id: ServiceId) -> Option<&Service> {
+    pub(crate) fn service(&self, id: ServiceId) -> Option<&Service> {
         self.services.as_ref()?.get(id)
     }
 
     /// Whether the manifest wants a service to run.
-    pub(super) fn enabled(&self, id: ServiceId) -> bool {
+    pub(crate) fn enabled(&self, id: ServiceId) -> bool {
         self.service(id).and_then(|service| service.enabled).unwrap_or(true)
     }
 }
 
 impl Smtp {
     /// The usual port of the protection that is chosen.
-    pub(super) fn port_or_default(&self) -> i32 {
+    pub(crate) fn port_or_default(&self) -> i32 {
         self.port.unwrap_or(match self.tls.unwrap_or_default() {
             SmtpTls::None => 25,
             SmtpTls::StartTls => 587,
