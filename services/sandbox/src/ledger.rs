@@ -13,7 +13,7 @@ use crate::{
     clock,
     faults::Faults,
     ids,
-    session::{Action, Conflict, Happening, Session},
+    session::{Act, Conflict, Happening, Session},
     store::{Delivery, NewEvent, Statement, Store, StoreError, StoredAnswer},
     stripe::intent,
 };
@@ -85,25 +85,25 @@ impl Ledger {
     pub async fn apply(
         self: &Arc<Self>,
         id: &str,
-        action: Action,
+        act: impl Into<Act>,
         cause: Cause,
         answer: impl FnOnce(&Session) -> Option<StoredAnswer> + Send + 'static,
     ) -> Result<Session, LedgerError> {
-        let (ledger, id) = (Arc::clone(self), id.to_owned());
-        let task = tokio::spawn(async move { ledger.change(&id, action, &cause, answer).await });
+        let (ledger, id, act) = (Arc::clone(self), id.to_owned(), act.into());
+        let task = tokio::spawn(async move { ledger.change(&id, act, &cause, answer).await });
         task.await.map_err(|_| StoreError::Stopping)?
     }
 
     async fn change(
         &self,
         id: &str,
-        action: Action,
+        act: Act,
         cause: &Cause,
         answer: impl FnOnce(&Session) -> Option<StoredAnswer>,
     ) -> Result<Session, LedgerError> {
         let _only_one = self.lock_of(id).lock().await;
         let mut session = self.store.session(id).await?.ok_or(LedgerError::NotFound)?;
-        let happened = session.apply(action, clock::now_s())?;
+        let happened = session.apply(act, clock::now_s())?;
         let now_ms = clock::now_ms();
         let mut statements = vec![session.update()?];
         statements.extend(happened.iter().map(|h| self.event(&session, *h, cause, now_ms)));

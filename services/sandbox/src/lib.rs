@@ -5,6 +5,7 @@
 // Stripe's objects have more fields than `json!` may nest by default.
 #![recursion_limit = "256"]
 
+mod about;
 mod checkout;
 mod clock;
 mod config;
@@ -15,6 +16,7 @@ mod html;
 mod ids;
 mod ledger;
 mod mail;
+mod payment;
 mod problem;
 mod sandbox;
 mod session;
@@ -28,8 +30,9 @@ pub use config::SandboxConfig;
 pub use faults::{ApiFault, FaultSettings, SmtpFault, SmtpStage, WebhookFault};
 pub use ledger::LedgerError;
 pub use mail::{Address, Envelope, Summary, message::Message};
+pub use payment::{Card, ChargeState, Payer, Payment, Refusal};
 pub use sandbox::{Sandbox, SandboxOptions, run};
-pub use session::{Action, ChargeState, Conflict, Line, Payment, Session, State};
+pub use session::{Act, Action, Conflict, Line, Session, State};
 pub use settings::{SandboxSettings, StartError};
 pub use smtp::Limits as SmtpLimits;
 pub use store::{DeliveryCounts, StoreError};

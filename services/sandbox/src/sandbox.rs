@@ -4,8 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::{Router, response::Response, routing::get};
-use http::StatusCode;
+use axum::Router;
 use storefront_runtime::{
     Metrics, Secret, Shutdown,
     http::{Limits, Routed, Server, not_found},
@@ -17,9 +16,8 @@ use tokio::{
 use tracing::Instrument;
 
 use crate::{
-    checkout, control, expiry,
+    about, checkout, control, expiry,
     faults::FaultSettings,
-    html,
     ledger::{Cause, Ledger, LedgerError},
     mail::{self, message::Message},
     session::{Action, Session},
@@ -97,20 +95,11 @@ async fn finish(ledger: &Ledger, mut parts: Parts, shutdown: &Shutdown) -> anyho
 
 fn stripe_port(ledger: &Arc<Ledger>) -> Router {
     Router::new()
-        .route("/", get(about))
         .fallback(not_found)
+        .merge(about::router(Arc::clone(ledger)))
         .merge(stripe::router(Arc::clone(ledger)))
         .merge(control::router(Arc::clone(ledger)))
         .merge(checkout::router(Arc::clone(ledger)))
-}
-
-async fn about() -> Response {
-    let body = "<p>A stand-in for Stripe. No money moves here.</p><ul>\
-<li><code>/v1/…</code> Stripe's API, for any key that begins with <code>sk_test_</code></li>\
-<li><code>POST /control/sessions/{id}/{pay, decline, delay, settle, fail, expire}</code></li>\
-<li><a href=\"/control/sessions\">sessions</a>, <a href=\"/control/faults\">faults</a>, \
-<a href=\"/control/webhooks\">webhooks</a>, <a href=\"/control/mails\">mails</a></li></ul>";
-    html::page(StatusCode::OK, "Storefront sandbox", body, &[])
 }
 
 /// How a sandbox in this process differs from the plainest one.

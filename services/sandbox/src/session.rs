@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use crate::ids;
+use crate::{
+    ids,
+    payment::{ChargeState, Payer, Payment, Refusal},
+};
 
 /// One line of a session, priced by the shop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,27 +67,6 @@ impl State {
     }
 }
 
-/// How far a charge came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChargeState {
-    Pending,
-    Succeeded,
-    Failed,
-}
-
-/// The payment behind a session, from the first attempt on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payment {
-    pub intent_id: String,
-    pub intent_created: i64,
-    pub charge_id: String,
-    pub charge_created: i64,
-    pub charge: ChargeState,
-    /// Paid by bank, so that the money comes later.
-    pub by_bank: bool,
-}
-
 /// A session as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -117,6 +100,8 @@ pub enum Action {
     Pay,
     /// The card is declined; the session stays open.
     Decline,
+    /// The card's bank asks the shopper first; the session stays open.
+    Challenge,
     /// Confirmed by bank: the money comes, or not, later.
     Delay,
     /// The delayed money comes.
@@ -127,6 +112,7 @@ pub enum Action {
 }
 
 impl Action {
+    /// What the control API takes. A bank's question is asked on the checkout page only.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "pay" => Self::Pay,
@@ -143,6 +129,7 @@ impl Action {
         match self {
             Self::Pay => "pay",
             Self::Decline => "decline",
+            Self::Challenge => "challenge",
             Self::Delay => "delay",
             Self::Settle => "settle",
             Self::Fail => "fail",
@@ -154,8 +141,23 @@ impl Action {
     fn from(self) -> State {
         match self {
             Self::Settle | Self::Fail => State::Processing,
-            Self::Pay | Self::Decline | Self::Delay | Self::Expire => State::Open,
+            Self::Pay | Self::Decline | Self::Challenge | Self::Delay | Self::Expire => State::Open,
         }
+    }
+}
+
+/// An action with what the checkout page knows of it; the control API knows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    pub action: Action,
+    pub payer: Payer,
+    /// Why a card is declined, or will be after the bank's question.
+    pub refusal: Option<Refusal>,
+}
+
+impl From<Action> for Act {
+    fn from(action: Action) -> Self {
+        Self { action, payer: Payer::default(), refusal: None }
     }
 }
 
@@ -163,6 +165,7 @@ impl Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening {
     IntentCreated,
+    IntentRequiresAction,
     IntentProcessing,
     IntentSucceeded,
     IntentFailed,
@@ -177,8 +180,9 @@ pub enum Happening {
 }
 
 impl Happening {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::IntentCreated,
+        Self::IntentRequiresAction,
         Self::IntentProcessing,
         Self::IntentSucceeded,
         Self::IntentFailed,
@@ -196,6 +200,7 @@ impl Happening {
     pub fn event_type(self) -> &'static str {
         match self {
             Self::IntentCreated => "payment_intent.created",
+            Self::IntentRequiresAction => "payment_intent.requires_action",
             Self::IntentProcessing => "payment_intent.processing",
             Self::IntentSucceeded => "payment_intent.succeeded",
             Self::IntentFailed => "payment_intent.payment_failed",
@@ -221,7 +226,9 @@ pub struct Conflict {
 
 impl Session {
     /// Does it, or says why not. The answer lists what happened, in the order of Stripe's events.
-    pub fn apply(&mut self, action: Action, now: i64) -> Result<Vec<Happening>, Conflict> {
+    pub fn apply(&mut self, act: impl Into<Act>, now: i64) -> Result<Vec<Happening>, Conflict> {
+        let act = act.into();
+        let action = act.action;
         let late = self.state == State::Open && now >= self.expires_at;
         let state = if late { State::Expired } else { self.state };
         if action == Action::Expire && self.state == State::Open {
@@ -233,21 +240,29 @@ impl Session {
             return Err(Conflict { action, state });
         }
         Ok(match action {
-            Action::Pay => self.attempt(ChargeState::Succeeded, false, State::Paid, now),
-            Action::Decline => self.attempt(ChargeState::Failed, false, State::Open, now),
-            Action::Delay => self.attempt(ChargeState::Pending, true, State::Processing, now),
+            Action::Pay => self.attempt(act, ChargeState::Succeeded, State::Paid, now),
+            Action::Decline => self.attempt(act, ChargeState::Failed, State::Open, now),
+            Action::Challenge => self.attempt(act, ChargeState::Challenged, State::Open, now),
+            Action::Delay => self.attempt(act, ChargeState::Pending, State::Processing, now),
             Action::Settle => self.end(ChargeState::Succeeded, State::Paid),
             Action::Fail | Action::Expire => self.end(ChargeState::Failed, State::Failed),
         })
     }
 
-    fn attempt(
-        &mut self,
-        charge: ChargeState,
-        by_bank: bool,
-        state: State,
-        now: i64,
-    ) -> Vec<Happening> {
+    /// The shopper's address: the shop's word counts before the shopper's.
+    pub fn email(&self) -> Option<&str> {
+        let typed = || self.payment.as_ref()?.payer.email.as_deref();
+        self.customer_email.as_deref().or_else(typed)
+    }
+
+    /// Where a shopper goes who has paid.
+    pub fn success_address(&self) -> String {
+        let filled = self.success_url.replace("{CHECKOUT_SESSION_ID}", &self.id);
+        // Letters outside ASCII are no part of a header, but Stripe takes them.
+        Url::parse(&filled).map_or(filled, String::from)
+    }
+
+    fn attempt(&mut self, act: Act, charge: ChargeState, state: State, now: i64) -> Vec<Happening> {
         let earlier = self.payment.take();
         let mut happened = Vec::with_capacity(4);
         if earlier.is_none() {
@@ -255,30 +270,41 @@ impl Session {
         }
         let (intent_id, intent_created) = earlier
             .map_or_else(|| (ids::stripe("pi"), now), |old| (old.intent_id, old.intent_created));
-        let charge_id = ids::stripe("ch");
-        self.payment = Some(Payment {
-            intent_id,
-            intent_created,
-            charge_id,
-            charge_created: now,
-            charge,
-            by_bank,
-        });
-        self.state = state;
+        let charged = match charge {
+            ChargeState::Challenged => false,
+            ChargeState::Failed => act.refusal.is_none_or(Refusal::has_charge),
+            ChargeState::Succeeded | ChargeState::Pending => true,
+        };
         happened.extend(match charge {
-            ChargeState::Succeeded => [Happening::ChargeSucceeded, Happening::IntentSucceeded],
-            ChargeState::Failed => [Happening::ChargeFailed, Happening::IntentFailed],
-            ChargeState::Pending => [Happening::ChargePending, Happening::IntentProcessing],
+            ChargeState::Succeeded => {
+                [Happening::ChargeSucceeded, Happening::IntentSucceeded].as_slice()
+            }
+            ChargeState::Failed if charged => &[Happening::ChargeFailed, Happening::IntentFailed],
+            ChargeState::Failed => &[Happening::IntentFailed],
+            ChargeState::Pending => &[Happening::ChargePending, Happening::IntentProcessing],
+            ChargeState::Challenged => &[Happening::IntentRequiresAction],
         });
         if state != State::Open {
             happened.push(Happening::Completed);
         }
+        self.payment = Some(Payment {
+            intent_id,
+            intent_created,
+            charge_id: charged.then(|| ids::stripe("ch")),
+            charge_created: now,
+            charge,
+            by_bank: act.action == Action::Delay,
+            refusal: act.refusal,
+            payer: act.payer,
+        });
+        self.state = state;
         happened
     }
 
     fn end(&mut self, charge: ChargeState, state: State) -> Vec<Happening> {
         if let Some(payment) = &mut self.payment {
             payment.charge = charge;
+            payment.refusal = None;
         }
         self.state = state;
         match charge {
@@ -287,7 +313,7 @@ impl Session {
                 Happening::IntentSucceeded,
                 Happening::AsyncSucceeded,
             ],
-            ChargeState::Failed | ChargeState::Pending => {
+            ChargeState::Failed | ChargeState::Pending | ChargeState::Challenged => {
                 vec![Happening::ChargeFailed, Happening::IntentFailed, Happening::AsyncFailed]
             }
         }
@@ -332,12 +358,22 @@ pub mod tests {
         }
     }
 
+    /// `challenge` and `unauthenticated` are what the checkout page alone can do.
+    fn act(name: &str) -> Act {
+        match name {
+            "challenge" => Action::Challenge.into(),
+            "unauthenticated" => {
+                Act { refusal: Some(Refusal::Unauthenticated), ..Action::Decline.into() }
+            }
+            name => Action::parse(name).unwrap().into(),
+        }
+    }
+
     fn story(actions: &str) -> String {
         let mut session = open_session();
         let mut told = Vec::new();
         for name in actions.split(' ') {
-            let action = Action::parse(name).unwrap();
-            let happened = match session.apply(action, 2_000) {
+            let happened = match session.apply(act(name), 2_000) {
                 Ok(happened) => {
                     happened.iter().map(|h| h.event_type()).collect::<Vec<_>>().join(" ")
                 }
@@ -377,6 +413,27 @@ pub mod tests {
         expire: expired/unpaid payment_intent.canceled checkout.session.expired
         pay: expired/unpaid ! cannot pay a session that is expired
         ");
+    }
+
+    #[test]
+    fn a_bank_that_asks_comes_before_the_charge() {
+        insta::assert_snapshot!(story("challenge unauthenticated challenge pay challenge"), @r"
+        challenge: open/unpaid payment_intent.created payment_intent.requires_action
+        unauthenticated: open/unpaid payment_intent.payment_failed
+        challenge: open/unpaid payment_intent.requires_action
+        pay: complete/paid charge.succeeded payment_intent.succeeded checkout.session.completed
+        challenge: complete/paid ! cannot challenge a session that is paid
+        ");
+        insta::assert_snapshot!(story("challenge expire"), @r"
+        challenge: open/unpaid payment_intent.created payment_intent.requires_action
+        expire: expired/unpaid payment_intent.canceled checkout.session.expired
+        ");
+        assert_eq!(Action::parse("challenge"), None, "the control API cannot");
+        let mut session = open_session();
+        session.apply(Action::Challenge, 2_000).unwrap();
+        assert_eq!(session.payment.as_ref().unwrap().charge_id, None);
+        session.apply(Action::Pay, 2_000).unwrap();
+        assert!(session.payment.unwrap().charge_id.is_some());
     }
 
     #[test]

@@ -3,24 +3,24 @@
 use serde_json::{Value, json};
 
 use super::expand::Expand;
-use crate::session::{ChargeState, Happening, Payment, Session, State};
-
-const DECLINED: &str = "Your card was declined.";
+use crate::{
+    payment::{Card, ChargeState, Payment, Refusal},
+    session::{Happening, Session, State},
+};
 
 /// A payment intent (<https://docs.stripe.com/api/payment_intents/object>).
 pub fn intent(session: &Session, payment: &Payment, expand: &Expand) -> Value {
     let status = match (payment.charge, session.state) {
         (ChargeState::Succeeded, _) => "succeeded",
         (ChargeState::Pending, _) => "processing",
-        (ChargeState::Failed, State::Expired) => "canceled",
+        (ChargeState::Failed | ChargeState::Challenged, State::Expired) => "canceled",
+        (ChargeState::Challenged, _) => "requires_action",
         (ChargeState::Failed, _) => "requires_payment_method",
     };
     let received = if status == "succeeded" { session.amount_total } else { 0 };
-    let failed = payment.charge == ChargeState::Failed;
-    let latest_charge = if expand.has("latest_charge") {
-        charge(session, payment)
-    } else {
-        payment.charge_id.clone().into()
+    let latest_charge = match &payment.charge_id {
+        Some(_) if expand.has("latest_charge") => charge(session, payment),
+        id => id.clone().into(),
     };
     json!({
         "id": payment.intent_id,
@@ -41,17 +41,11 @@ pub fn intent(session: &Session, payment: &Payment, expand: &Expand) -> Value {
         "currency": session.currency,
         "customer": null,
         "description": null,
-        "last_payment_error": failed.then(|| json!({
-            "charge": payment.charge_id,
-            "code": if payment.by_bank { "payment_intent_payment_attempt_failed" } else { "card_declined" },
-            "decline_code": (!payment.by_bank).then_some("generic_decline"),
-            "message": if payment.by_bank { "The bank did not send the money." } else { DECLINED },
-            "type": "card_error",
-        })),
+        "last_payment_error": payment.refused().map(|refusal| last_error(payment, refusal)),
         "latest_charge": latest_charge,
         "livemode": false,
         "metadata": session.intent_metadata,
-        "next_action": null,
+        "next_action": (status == "requires_action").then(|| next_action(session)),
         "on_behalf_of": null,
         "payment_method": null,
         "payment_method_configuration_details": null,
@@ -71,10 +65,27 @@ pub fn intent(session: &Session, payment: &Payment, expand: &Expand) -> Value {
     })
 }
 
+fn last_error(payment: &Payment, refusal: Refusal) -> Value {
+    json!({
+        "charge": payment.charge_id,
+        "code": refusal.code(),
+        "decline_code": refusal.decline_code(),
+        "message": refusal.message(),
+        "type": if refusal.has_charge() { "card_error" } else { "invalid_request_error" },
+    })
+}
+
+/// Where the shopper answers the bank.
+fn next_action(session: &Session) -> Value {
+    let url = format!("{}/authenticate", session.url);
+    json!({"type": "redirect_to_url", "redirect_to_url": {"url": url, "return_url": session.url}})
+}
+
 /// A charge (<https://docs.stripe.com/api/charges/object>).
 pub fn charge(session: &Session, payment: &Payment) -> Value {
     let paid = payment.charge == ChargeState::Succeeded;
-    let failed = payment.charge == ChargeState::Failed;
+    let refused = payment.refused();
+    let payer = &payment.payer;
     json!({
         "id": payment.charge_id,
         "object": "charge",
@@ -85,7 +96,7 @@ pub fn charge(session: &Session, payment: &Payment) -> Value {
         "application_fee": null,
         "application_fee_amount": null,
         "balance_transaction": null,
-        "billing_details": {"address": null, "email": session.customer_email, "name": null,
+        "billing_details": {"address": null, "email": session.email(), "name": payer.name,
                             "phone": null, "tax_id": null},
         "calculated_statement_descriptor": "SANDBOX",
         "captured": paid,
@@ -95,8 +106,8 @@ pub fn charge(session: &Session, payment: &Payment) -> Value {
         "description": null,
         "disputed": false,
         "failure_balance_transaction": null,
-        "failure_code": failed.then_some("card_declined"),
-        "failure_message": failed.then_some(DECLINED),
+        "failure_code": refused.map(Refusal::code),
+        "failure_message": refused.map(Refusal::message),
         "fraud_details": {},
         "livemode": false,
         "metadata": session.intent_metadata,
@@ -123,14 +134,15 @@ pub fn charge(session: &Session, payment: &Payment) -> Value {
 }
 
 fn outcome(payment: &Payment) -> Value {
-    let (network, kind, message) = match payment.charge {
-        ChargeState::Failed => ("declined_by_network", "issuer_declined", "The bank declined."),
-        _ => ("approved_by_network", "authorized", "Payment complete."),
+    let refused = payment.refused();
+    let (network, kind, message) = match refused {
+        Some(_) => ("declined_by_network", "issuer_declined", "The bank declined."),
+        None => ("approved_by_network", "authorized", "Payment complete."),
     };
     json!({
         "advice_code": null, "network_advice_code": null, "network_decline_code": null,
-        "network_status": network, "reason": null, "risk_level": "normal", "risk_score": 20,
-        "seller_message": message, "type": kind,
+        "network_status": network, "reason": refused.and_then(Refusal::decline_code),
+        "risk_level": "normal", "risk_score": 20, "seller_message": message, "type": kind,
     })
 }
 
@@ -142,12 +154,19 @@ fn method_details(payment: &Payment) -> Value {
                            "fingerprint": null, "last4": "3000", "mandate": null},
         });
     }
+    let failed = payment.charge == ChargeState::Failed;
+    let card = payment.payer.card.clone().unwrap_or_else(|| Card {
+        brand: "visa".into(),
+        last4: if failed { "0002" } else { "4242" }.into(),
+        exp_month: 12,
+        exp_year: 2034,
+    });
     json!({
         "type": "card",
-        "card": {"brand": "visa", "checks": null, "country": "US", "exp_month": 12,
-                 "exp_year": 2034, "fingerprint": null, "funding": "credit", "installments": null,
-                 "last4": if payment.charge == ChargeState::Failed { "0002" } else { "4242" },
-                 "mandate": null, "network": "visa", "three_d_secure": null, "wallet": null},
+        "card": {"brand": card.brand, "checks": null, "country": "US", "exp_month": card.exp_month,
+                 "exp_year": card.exp_year, "fingerprint": null, "funding": "credit",
+                 "installments": null, "last4": card.last4, "mandate": null,
+                 "network": card.brand, "three_d_secure": null, "wallet": null},
     })
 }
 

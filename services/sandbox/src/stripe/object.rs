@@ -108,19 +108,20 @@ fn base(session: &Session) -> Value {
 fn customer_details(session: &Session) -> Value {
     // Known beforehand by `customer_email`, else from the moment the shopper fills the form in.
     let filled_in = session.state.status() == "complete";
-    match (&session.customer_email, filled_in) {
-        (None, false) => Value::Null,
-        (email, _) => json!({
-            "address": null,
-            "business_name": null,
-            "email": email.as_deref().unwrap_or("shopper@sandbox.example"),
-            "individual_name": null,
-            "name": filled_in.then_some("Sandbox Shopper"),
-            "phone": null,
-            "tax_exempt": "none",
-            "tax_ids": filled_in.then_some(json!([])),
-        }),
+    if session.customer_email.is_none() && !filled_in {
+        return Value::Null;
     }
+    let name = session.payment.as_ref().and_then(|payment| payment.payer.name.as_deref());
+    json!({
+        "address": null,
+        "business_name": null,
+        "email": session.email().unwrap_or("shopper@sandbox.example"),
+        "individual_name": null,
+        "name": filled_in.then_some(name.unwrap_or("Sandbox Shopper")),
+        "phone": null,
+        "tax_exempt": "none",
+        "tax_ids": filled_in.then_some(json!([])),
+    })
 }
 
 fn payment_intent(session: &Session, expand: &Expand) -> Value {
