@@ -39,19 +39,17 @@ impl Page {
     }
 
     fn policy(&self) -> String {
-        let mut policy = format!("default-src 'none'; style-src {}", hash_of(self.style));
+        let mut words = vec!["default-src 'none'; style-src ".into(), hash_of(self.style)];
         if let Some(script) = self.script {
-            policy += &format!("; script-src {}", hash_of(script));
+            words.extend(["; script-src ".into(), hash_of(script)]);
         }
         if self.frames {
-            policy += "; frame-src 'self'; connect-src 'self'";
+            words.push("; frame-src 'self'; connect-src 'self'".into());
         }
-        policy += "; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
-        for target in &self.form_targets {
-            policy.push(' ');
-            policy += target;
-        }
-        policy
+        let rest = "; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+        words.push(rest.into());
+        words.extend(self.form_targets.iter().map(|target| format!(" {target}")));
+        words.concat()
     }
 }
 

@@ -110,8 +110,6 @@ struct CheckoutPage<'a> {
     expiry: String,
     cvc: String,
     name: String,
-    focus_alert: bool,
-    focus_pay: bool,
 }
 
 /// What the form shows besides the session.
@@ -170,8 +168,6 @@ fn write_form(session: &Session, shown: &Shown, wrong: bool) -> Result<String, a
         expiry: field(2, "expiry", "Expiry", &fields.expiry, "MM / YY").render()?,
         cvc: field(3, "cvc", "CVC", &fields.cvc, "123").render()?,
         name: field(4, "name", "Name on card", &fields.name, "").render()?,
-        focus_alert: refused.is_some(),
-        focus_pay: filled.is_some(),
     }
     .render()
 }
