@@ -12,6 +12,7 @@ pub mod ids;
 pub mod money;
 pub mod notice;
 pub mod product;
+pub mod replay;
 pub mod schemas;
 pub mod settings;
 pub mod shop;

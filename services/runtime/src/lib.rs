@@ -77,10 +77,7 @@ pub mod telemetry;
 mod text;
 pub mod trace;
 
-pub use consumer::{
-    ConsumeError, ConsumerOptions, NotADeadLetter, ParkingPolicy, Replay, consume, consume_with,
-    replay,
-};
+pub use consumer::{ConsumeError, ConsumerOptions, ParkingPolicy, consume, consume_with};
 pub use db::{Database, DatabaseError, Dialect, Lease, Migration, OnConflict, Row, Sql, Tx, Value};
 pub use env::ProcessEnv;
 pub use handler::{Failure, Handler, Outgoing, Received, Record};

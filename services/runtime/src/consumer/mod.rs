@@ -15,7 +15,6 @@ mod outcome;
 mod policy;
 mod process;
 mod prune;
-mod replay;
 mod runner;
 mod settle;
 mod statistics;
@@ -30,11 +29,8 @@ use storefront_contract::{ServiceId, service as catalog, settings::KafkaSettings
 use tokio::sync::{Notify, oneshot};
 use tracing::Instrument as _;
 
+pub use self::policy::{ConsumerOptions, ParkingPolicy};
 use self::{engine::Engine, gap::Gaps, thread::Consumer};
-pub use self::{
-    policy::{ConsumerOptions, ParkingPolicy},
-    replay::{NotADeadLetter, Replay, replay},
-};
 use crate::{
     Outbox, RelayError, STOP_LIMIT, Service, Shutdown,
     db::Database,

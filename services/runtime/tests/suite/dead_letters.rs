@@ -1,7 +1,6 @@
 //! Events that are given up: kept as they were, and taken up again once when somebody asks.
 
-use storefront_contract::Topic;
-use storefront_runtime::replay;
+use storefront_contract::{Topic, replay::replay};
 
 use crate::{
     on_both,

@@ -45,7 +45,9 @@ fn may_see(from: &str) -> Option<&'static [&'static str]> {
     match from {
         "storefront" => None, // all
         "storefront-contract" | "storefront-broker" | "storefront-testkit" => Some(&[]),
-        "storefront-runtime" | "storefront-operator" => Some(&["storefront-contract"]),
+        "storefront-runtime" | "storefront-operator" | "storefront-inspect" => {
+            Some(&["storefront-contract"])
+        }
         "storefront-pipeline-tests" => Some(&["storefront-contract", "storefront-testkit"]),
         _ => Some(&["storefront-contract", "storefront-runtime"]),
     }

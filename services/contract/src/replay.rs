@@ -1,7 +1,7 @@
 //! Sending a dead letter back to where it came from, for the one group that gave it up. Pure: makes the
 //! record; whoever calls it sends it.
 
-use storefront_contract::headers as names;
+use crate::envelope::headers as names;
 
 /// A record to send: the original's bytes, to its topic, for one group only.
 #[derive(Debug, Clone, PartialEq, Eq)]
