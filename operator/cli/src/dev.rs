@@ -14,7 +14,7 @@ mod topics;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use storefront_operator::{
@@ -29,6 +29,9 @@ pub use error::DevError;
 use listen::Bound;
 use report::Report;
 use running::Running;
+
+/// How long brokers may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs a shop until Ctrl-C or SIGTERM, or until one of its parts fails.
 pub async fn run(arguments: DevArguments) -> Result<(), DevError> {

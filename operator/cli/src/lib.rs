@@ -2,25 +2,47 @@
 //! that sees every other; it wires them and holds no logic of the pipeline.
 
 pub mod args;
+mod brokers;
 pub mod dev;
-pub mod groups;
-mod kafka;
+mod dlq;
+mod groups;
+mod http;
 pub mod manifest;
+mod orders;
 mod output;
+mod purchase;
+mod services;
+mod table;
+mod tail;
+mod terminal;
+mod topics;
+mod trace;
+mod watch;
+mod words;
 
 use std::process::ExitCode;
 
 use args::{Arguments, Command};
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 
 /// Worker threads: development is no load, and each thread costs memory.
 const WORKER_THREADS: usize = 2;
 
-/// Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Done,
+    /// What a check looked for was found.
+    Found,
+}
+
+/// Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 found what was looked for.
 pub fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     match run(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Found) => ExitCode::from(3),
+        Err(error) if output::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
             ExitCode::FAILURE
@@ -28,20 +50,32 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Dev(arguments) => {
             let _telemetry = storefront_runtime::telemetry::init("dev");
             runtime()?.block_on(dev::run(*arguments))?;
         }
-        Command::Groups(arguments) => groups::run(&arguments)?,
+        Command::Topics(arguments) => return topics::run(&arguments),
+        Command::Groups(arguments) => return groups::run(&arguments),
+        Command::Tail(arguments) => return tail::run(&arguments),
+        Command::Dlq(command) => return runtime()?.block_on(dlq::run(&command)),
+        Command::Orders(arguments) => return runtime()?.block_on(orders::run(&arguments)),
+        Command::Trace(arguments) => return runtime()?.block_on(trace::run(&arguments)),
+        Command::Purchase(arguments) => return runtime()?.block_on(purchase::run(&arguments)),
+        Command::Services(arguments) => return services::run(&arguments),
         Command::Crds => output::print(&storefront_operator::crd::yaml()?)?,
         Command::Validate { file } => {
             let manifest = manifest::load(&file)?;
             output::print(&manifest::summary(&file, &manifest))?;
         }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "storefront", &mut script);
+            output::print(&String::from_utf8(script)?)?;
+        }
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

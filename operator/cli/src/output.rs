@@ -2,67 +2,59 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
     /// For people.
     #[default]
     Text,
-    /// For programs: one JSON object.
+    /// For programs: one JSON object, or one a line of what goes on.
     Json,
 }
 
-/// Writes a result, and sees to its last line end. A reader that has gone, as `head` does, is none
-/// of our faults.
+/// Writes a result, and sees to its last line end.
 pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let end = if text.ends_with('\n') { "" } else { "\n" };
-    match write!(stdout, "{text}{end}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    write!(stdout, "{text}{end}")?;
+    stdout.flush()
+}
+
+/// Writes a result for programs, on one line.
+pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(print(&serde_json::to_string(value)?)?)
+}
+
+/// Tells somebody who waits. Programs do not read it.
+pub fn note(text: &str) {
+    // Nobody is left to be told when standard error is closed.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether standard output's reader has gone, as `head` does: none of our faults.
+pub fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
 }
 
 /// Writes an error with its causes, one a line.
 pub fn error(error: &anyhow::Error) {
-    let mut stderr = io::stderr().lock();
-    // Nobody is left to be told when standard error is closed.
-    let _ = writeln!(stderr, "error: {error}");
-    let mut said = error.to_string();
+    note(&format!("error: {}", with_causes(error)));
+}
+
+/// An error with its causes, one a line.
+pub fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    let mut said = text.clone();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         // Some libraries print their cause into their own text.
         if !said.contains(&cause) {
-            let _ = writeln!(stderr, "  because: {cause}");
+            text.push_str("\n  because: ");
+            text.push_str(&cause);
         }
         said = cause;
     }
-}
-
-/// Columns of equal width. The first row is the head.
-pub fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
-    };
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        assert_eq!(
-            table(&[row(["GROUP", "LAG", "MEMBER"]), row(["order-service", "10", ""])]),
-            "GROUP          LAG  MEMBER\norder-service  10\n"
-        );
-    }
+    text
 }

@@ -149,7 +149,7 @@ fn programs_get_one_json_object() {
     let services: Vec<_> = ready["services"].as_object().unwrap().keys().collect();
     assert_eq!(services, ["analytics", "email", "gateway", "payment"]);
     let kafka = ready["kafka"].as_str().unwrap();
-    let groups = run(&["groups", &manifest, "--kafka", kafka, "--output", "json"]);
+    let groups = run(&["groups", "--manifest", &manifest, "--kafka", kafka, "--output", "json"]);
     let groups: serde_json::Value = serde_json::from_slice(&groups.stdout).unwrap();
     assert_eq!(groups["groups"][0]["group"], "order-service");
     assert_eq!(groups["groups"][0]["members"].as_array().unwrap().len(), 0);

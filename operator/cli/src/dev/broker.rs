@@ -1,17 +1,15 @@
 //! The brokers of a shop on a laptop: the embedded one, or those of `--kafka`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use rdkafka::{
     admin::AdminClient, client::DefaultClientContext, config::FromClientConfig, metadata::Metadata,
 };
 use storefront_broker::{BrokerError, EmbeddedBroker};
+use storefront_inspect::Connection;
 
-use super::{DevError, data::Data};
-use crate::{
-    args::DevArguments,
-    kafka::{self, TIMEOUT_MS},
-};
+use super::{DevError, TIMEOUT, data::Data};
+use crate::args::DevArguments;
 
 /// Brokers that answer.
 pub struct Broker {
@@ -50,13 +48,14 @@ impl Broker {
             None => arguments.kafka.iter().map(|broker| broker.trim().to_owned()).collect(),
         };
         let list = brokers.join(",");
-        let reachable = list.clone();
-        let reachable = tokio::task::spawn_blocking(move || kafka::check_reachable(&reachable));
+        let connection = Connection::new(&list);
+        let config = connection.config();
+        let reachable = tokio::task::spawn_blocking(move || connection.check_reachable());
         if let Ok(Err(source)) = reachable.await {
             return Err(DevError::Unreachable { brokers: list, source });
         }
         let no_broker = |source| DevError::NoBroker { brokers: list.clone(), source };
-        let admin = AdminClient::from_config(&kafka::client(&list)).map_err(no_broker)?;
+        let admin = AdminClient::from_config(&config).map_err(no_broker)?;
         let admin = Arc::new(admin);
         let metadata = metadata(Arc::clone(&admin)).await.map_err(no_broker)?;
         let count = i32::try_from(metadata.brokers().len()).unwrap_or(i32::MAX).max(1);
@@ -112,7 +111,7 @@ async fn start_embedded(arguments: &DevArguments, data: &Data) -> Result<Embedde
 async fn metadata(
     admin: Arc<AdminClient<DefaultClientContext>>,
 ) -> Result<Metadata, rdkafka::error::KafkaError> {
-    let ask = move || admin.inner().fetch_metadata(None, Duration::from_millis(TIMEOUT_MS));
+    let ask = move || admin.inner().fetch_metadata(None, TIMEOUT);
     tokio::task::spawn_blocking(ask)
         .await
         .unwrap_or_else(|_| Err(rdkafka::error::KafkaError::Canceled))

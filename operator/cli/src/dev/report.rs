@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -12,7 +13,11 @@ use storefront_contract::ServiceId;
 use storefront_operator::plan::Plan;
 
 use super::{DevError, broker::Broker, data::Data, listen::Bound};
-use crate::output::{self, Output};
+use crate::{
+    output::{self, Output},
+    table::{Cell, Column, Table},
+    terminal::Terminal,
+};
 
 /// Where everything is.
 #[derive(Debug, Serialize)]
@@ -81,23 +86,28 @@ impl Report {
             Output::Text => self.text(took),
             Output::Json => serde_json::to_string(self).map_err(DevError::Report)?,
         };
-        output::print(&text).map_err(DevError::Print)
+        match output::print(&text) {
+            // Whoever read it has gone; the shop has not.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed.map_err(DevError::Print),
+        }
     }
 
     fn text(&self, took: Duration) -> String {
-        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-        let shop = self.gateway.as_deref().unwrap_or("(without gateway)");
-        let mut rows = vec![row(&["ready", shop])];
-        rows.push(row(&["Stripe stand-in", &self.sandbox]));
-        rows.push(row(&["inbox", &self.inbox]));
-        rows.push(row(&["mail server", &self.smtp]));
-        rows.push(row(&["Kafka", &self.kafka]));
+        let mut table = Table::new(&[Column::text(""); 3]);
+        let mut row = |cells: &[&str]| table.row(cells.iter().map(|cell| Cell::from(*cell)));
+        row(&["ready", self.gateway.as_deref().unwrap_or("(without gateway)")]);
+        row(&["Stripe stand-in", &self.sandbox]);
+        row(&["inbox", &self.inbox]);
+        row(&["mail server", &self.smtp]);
+        row(&["Kafka", &self.kafka]);
         for (name, urls) in &self.services {
-            rows.push(row(&[name, &urls.http, &format!("{}/metrics", urls.admin)]));
+            row(&[name, &urls.http, &format!("{}/metrics", urls.admin)]);
         }
-        rows.push(row(&["data", &self.data.display().to_string()]));
+        row(&["data", &self.data.display().to_string()]);
         let seconds = took.as_secs_f32();
-        format!("{}started in {seconds:.1} s; Ctrl-C stops it\n", output::table(&rows))
+        let table = table.text(Terminal::default());
+        format!("{table}started in {seconds:.1} s; Ctrl-C stops it\n")
     }
 }
 

@@ -1,6 +1,6 @@
 //! Makes the plan's topics on the brokers, in one request, and says where they are not as planned.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use rdkafka::{
     admin::{
@@ -12,10 +12,9 @@ use rdkafka::{
 use storefront_operator::plan::{BrokerTopic, Plan, TopicChange, TopicPlan, topic_changes};
 
 use super::{
-    DevError,
+    DevError, TIMEOUT,
     broker::{Admin, Broker},
 };
-use crate::kafka::TIMEOUT_MS;
 
 /// Makes what is missing; never takes partitions away.
 pub async fn prepare(broker: &Broker, admin: &Admin, plan: &Plan) -> Result<(), DevError> {
@@ -57,7 +56,7 @@ fn differences(changes: &[TopicChange]) -> Vec<String> {
 }
 
 fn options() -> AdminOptions {
-    let timeout = Some(Duration::from_millis(TIMEOUT_MS));
+    let timeout = Some(TIMEOUT);
     AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
 }
 

@@ -5,7 +5,7 @@
 const PARTITIONS_MAX: usize = 100_000;
 
 /// Topics and partitions; empty for another protocol's bytes.
-pub fn parse(bytes: &[u8]) -> Vec<(String, i32)> {
+pub(crate) fn parse(bytes: &[u8]) -> Vec<(String, i32)> {
     let mut reader = Reader { bytes };
     reader.assignment().unwrap_or_default()
 }

@@ -1,0 +1,145 @@
+//! `storefront dlq replay`: sends letters back, never in circles.
+
+use anyhow::bail;
+use serde::Serialize;
+use storefront_inspect::{DeadLetter, Fate, Sent, Session};
+
+use crate::{
+    Exit,
+    args::ReplayArguments,
+    brokers::Brokers,
+    output::{self, Output},
+    terminal::{Terminal, Tone},
+    words,
+};
+
+/// What was sent, or would be.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Replayed {
+    dry_run: bool,
+    letters: Vec<Line>,
+    /// Left alone, as they were sent back before.
+    skipped: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    place: String,
+    group: String,
+    topic: String,
+    partition: i32,
+    /// Where it stands again; `null` in a dry run.
+    offset: Option<i64>,
+}
+
+/// Sends the letters that were asked for.
+pub fn run(arguments: &ReplayArguments) -> anyhow::Result<Exit> {
+    let brokers = arguments.brokers.read()?;
+    let session = brokers.open()?;
+    // What is listed now: a letter that dies while this runs is not sent again by it.
+    let wanted = wanted(&session, &brokers, arguments)?;
+    let (again, fresh): (Vec<_>, Vec<_>) =
+        wanted.iter().partition(|letter| !arguments.again && letter.fate != Fate::Dead);
+    let mut replayed = Replayed {
+        dry_run: arguments.dry_run,
+        letters: Vec::new(),
+        skipped: again.iter().map(|letter| letter.place().to_string()).collect(),
+    };
+    if arguments.dry_run {
+        replayed.letters = fresh.iter().map(|letter| line(letter, None)).collect();
+    } else {
+        let told = arguments.output.output == Output::Text;
+        session.send_back(&fresh, arguments.rate, |letter, sent| {
+            let line = line(letter, Some(sent));
+            if told {
+                // A reader that has gone does not end what was begun.
+                let _ = output::print(&said(&line));
+            }
+            replayed.letters.push(line);
+        })?;
+    }
+    report(&replayed, arguments)?;
+    Ok(Exit::Done)
+}
+
+fn wanted(
+    session: &Session,
+    brokers: &Brokers,
+    arguments: &ReplayArguments,
+) -> anyhow::Result<Vec<DeadLetter>> {
+    let fits = |letter: &DeadLetter| super::fits(letter, &arguments.filter, &brokers.scope);
+    if arguments.all {
+        let mut letters = session.dead_letters(&brokers.scope)?.letters;
+        letters.retain(fits);
+        return Ok(letters);
+    }
+    let mut letters = Vec::new();
+    for place in &arguments.places {
+        let letter = session.dead_letter(&brokers.scope, place)?;
+        if !fits(&letter) {
+            bail!(
+                "{place} was given up by {} for {:?}, which is not what --group, --topic and --reason say",
+                letter.group,
+                letter.reason
+            );
+        }
+        letters.push(letter);
+    }
+    Ok(letters)
+}
+
+fn line(letter: &DeadLetter, sent: Option<&Sent>) -> Line {
+    Line {
+        place: letter.place().to_string(),
+        group: letter.group.clone(),
+        topic: letter.origin.topic.clone(),
+        partition: letter.origin.partition,
+        offset: sent.map(|sent| sent.offset),
+    }
+}
+
+fn said(Line { place, group, topic, partition, offset }: &Line) -> String {
+    match offset {
+        Some(offset) => format!("{place} sent to {topic}/{partition}/{offset} for {group}"),
+        None => format!("{place} would be sent to {topic}/{partition} for {group}"),
+    }
+}
+
+fn report(replayed: &Replayed, arguments: &ReplayArguments) -> anyhow::Result<()> {
+    if arguments.output.output == Output::Json {
+        return output::print_json(replayed);
+    }
+    let terminal = Terminal::stdout();
+    let dry = replayed.letters.iter().filter(|_| replayed.dry_run);
+    let mut lines: Vec<_> = dry.map(|line| said(line) + "\n").collect();
+    let count = words::count(replayed.letters.len(), "letter");
+    let done = if replayed.dry_run { "would be sent back" } else { "sent back" };
+    lines.push(terminal.paint(Tone::Strong, &format!("{count} {done}")) + "\n");
+    if !replayed.skipped.is_empty() {
+        let skipped = words::count(replayed.skipped.len(), "letter");
+        lines.push(format!(
+            "{skipped} left alone, sent back before: --again sends them once more\n"
+        ));
+    }
+    Ok(output::print(&lines.concat())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dlq::tests::letter;
+
+    #[test]
+    fn each_letter_is_told_with_where_it_goes() {
+        let sent = Sent { topic: "blue.payment-successful".into(), partition: 1, offset: 90 };
+        let letter = letter(2, b"x");
+        assert_eq!(
+            said(&line(&letter, Some(&sent))),
+            "blue.payment-successful.order-service.dlq/1/2 sent to blue.payment-successful/1/90 \
+             for blue.order-service"
+        );
+        assert!(said(&line(&letter, None)).contains("would be sent"));
+    }
+}

@@ -1,0 +1,189 @@
+//! Tables for people: columns that line up, cut where a terminal is too narrow. Pure.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::terminal::{Terminal, Tone};
+
+const BETWEEN: usize = 2;
+/// A column that is cut keeps so much, so that it can still be told apart.
+const SHORTEST: usize = 8;
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    title: &'static str,
+    right: bool,
+    gives: bool,
+}
+
+/// One cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    pub text: String,
+    pub tone: Tone,
+}
+
+/// A table under construction.
+#[derive(Clone, Debug)]
+pub struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Column {
+    /// Text, which begins on the left.
+    pub const fn text(title: &'static str) -> Self {
+        Self { title, right: false, gives: false }
+    }
+
+    /// Numbers, which end on the right.
+    pub const fn number(title: &'static str) -> Self {
+        Self { title, right: true, gives: false }
+    }
+
+    /// Text that is cut first when there is no room.
+    pub const fn long(title: &'static str) -> Self {
+        Self { title, right: false, gives: true }
+    }
+}
+
+impl Cell {
+    pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
+        Self { text: text.into(), tone }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::toned(Tone::Plain, text)
+    }
+}
+
+impl Table {
+    pub fn new(columns: &[Column]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The lines, each with its end.
+    pub fn text(&self, terminal: Terminal) -> String {
+        let widths = self.widths(terminal.width);
+        let titles = self.columns.iter().map(|it| Cell::toned(Tone::Strong, it.title));
+        let head: Vec<Cell> = titles.collect();
+        let has_head = self.columns.iter().any(|column| !column.title.is_empty());
+        let rows = has_head.then_some(&head).into_iter().chain(&self.rows);
+        rows.map(|row| self.line(row, &widths, terminal)).collect()
+    }
+
+    fn line(&self, row: &[Cell], widths: &[usize], terminal: Terminal) -> String {
+        let mut line = String::new();
+        // Spaces are only written once something follows.
+        let mut due = 0;
+        for ((cell, column), width) in row.iter().zip(&self.columns).zip(widths) {
+            let shown = cut(&cell.text, *width);
+            let missing = width - shown.width();
+            if shown.is_empty() {
+                due += width;
+            } else {
+                due += if column.right { missing } else { 0 };
+                line.extend(std::iter::repeat_n(' ', due));
+                line.push_str(&terminal.paint(cell.tone, &shown));
+                due = if column.right { 0 } else { missing };
+            }
+            due += BETWEEN;
+        }
+        line.push('\n');
+        line
+    }
+
+    fn widths(&self, room: Option<usize>) -> Vec<usize> {
+        let natural = |index: usize, column: &Column| {
+            let cells = self.rows.iter().filter_map(|row| row.get(index));
+            let widest = cells.map(|cell| cell.text.width()).max().unwrap_or_default();
+            widest.max(column.title.width())
+        };
+        let columns = self.columns.iter().enumerate();
+        let mut widths: Vec<_> = columns.map(|(index, column)| natural(index, column)).collect();
+        let Some(room) = room else { return widths };
+        let room = room.saturating_sub(BETWEEN * self.columns.len().saturating_sub(1));
+        // Long columns give first, then any: always the widest one.
+        for only_long in [true, false] {
+            while widths.iter().sum::<usize>() > room {
+                let mut candidates: Vec<_> = (0..widths.len())
+                    .filter(|index| widths[*index] > SHORTEST)
+                    .filter(|index| !only_long || self.columns[*index].gives)
+                    .collect();
+                candidates.sort_by_key(|index| widths[*index]);
+                let Some(widest) = candidates.pop() else { break };
+                widths[widest] -= 1;
+            }
+        }
+        widths
+    }
+}
+
+/// So much of a text as fits, with `…` where something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let wide = c.width().unwrap_or_default();
+        let fits = wide <= left;
+        left = left.saturating_sub(wide);
+        fits
+    };
+    let mut shown: String = text.chars().take_while(fits).collect();
+    shown.push('…');
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let columns = [Column::text("GROUP"), Column::number("LAG"), Column::long("ERROR")];
+        let mut table = Table::new(&columns);
+        let bad = Cell::toned(Tone::Bad, "10");
+        table.row(["order-service".into(), bad, "the value is no JSON of an event".into()]);
+        table.row(["größe-日本".into(), "1234".into(), "".into()]);
+        table
+    }
+
+    #[test]
+    fn columns_line_up_whatever_their_letters_are() {
+        insta::assert_snapshot!(table().text(Terminal::default()), @r"
+        GROUP           LAG  ERROR
+        order-service    10  the value is no JSON of an event
+        größe-日本     1234
+        ");
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_long_columns_first() {
+        let narrow = Terminal { width: Some(40), colours: false };
+        insta::assert_snapshot!(table().text(narrow), @r"
+        GROUP           LAG  ERROR
+        order-service    10  the value is no JS…
+        größe-日本     1234
+        ");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("日本", 4), "日本");
+    }
+
+    #[test]
+    fn colours_do_not_move_columns() {
+        let terminal = Terminal { width: None, colours: true };
+        let text = table().text(terminal);
+        assert!(text.contains("   \x1b[31m10\x1b[0m  the"), "{text:?}");
+    }
+}

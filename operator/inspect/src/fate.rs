@@ -1,0 +1,190 @@
+//! What became of a dead letter after it was given up, as far as topics and stored offsets tell. Whether
+//! an event was handled stands in the service's database, which nobody but the service reads: so this
+//! never says `handled`, only that its group has read the replay and not given it up again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use storefront_contract::headers as names;
+
+use crate::{Cluster, DeadLetter, InspectError, Place, Record, Session, Span, Start, session::Key};
+
+/// What is known of a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not sent back.
+    Dead,
+    /// It was sent back, and its group has not read that yet.
+    SentBack(Place),
+    /// Its group has read the replay, and not given it up again.
+    TakenUp(Place),
+    /// Given up again after the replay: the newer letter stands for it.
+    DiedAgain(Place),
+}
+
+impl Fate {
+    /// A fixed word for people and scripts.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Dead => "dead",
+            Self::SentBack(_) => "sent-back",
+            Self::TakenUp(_) => "taken-up",
+            Self::DiedAgain(_) => "died-again",
+        }
+    }
+
+    /// Whether somebody still has to do something about it.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Dead)
+    }
+}
+
+/// A letter's name in a replay's headers: group and where the event stood first.
+type Name = (String, Place);
+
+/// Everything that is needed to tell fates.
+#[derive(Debug, Default)]
+pub(crate) struct Fates {
+    /// The newest replay of each letter.
+    replays: BTreeMap<Name, Place>,
+    /// Next offsets of each group in the source topics.
+    committed: BTreeMap<(String, String, i32), i64>,
+}
+
+impl Fates {
+    /// Looks for replays behind the oldest letter, and how far groups are.
+    pub(crate) fn look(
+        session: &Session,
+        letters: &[DeadLetter],
+        cluster: &Cluster,
+    ) -> Result<Self, InspectError> {
+        let mut fates = Self::default();
+        let Some(oldest) = letters.iter().filter_map(|letter| letter.died).min() else {
+            return Ok(fates);
+        };
+        let keys: BTreeSet<Key> = letters
+            .iter()
+            .map(|letter| (letter.origin.topic.clone(), letter.origin.partition))
+            .filter(|(topic, number)| {
+                let partitions = cluster.topic(topic).map(|topic| topic.partitions.as_slice());
+                partitions.unwrap_or_default().iter().any(|it| it.number == *number)
+            })
+            .collect();
+        let since = Start::Time(oldest.as_millisecond());
+        session.read_partitions(&keys, since, Span::Now)?.rest(|record| fates.keep(&record))?;
+        let groups: BTreeSet<&str> = letters.iter().map(|letter| letter.group.as_str()).collect();
+        for group in groups {
+            let failed = |source| InspectError::Offsets { group: group.to_owned(), source };
+            let committed = session.committed(group, keys.iter()).map_err(failed)?;
+            for ((topic, partition), offset) in committed {
+                fates.committed.insert((group.to_owned(), topic, partition), offset);
+            }
+        }
+        Ok(fates)
+    }
+
+    fn keep(&mut self, record: &Record) {
+        let Some(group) = record.header(names::REPLAY_GROUP) else { return };
+        let number = |name| record.header(name).and_then(|text| text.parse::<i64>().ok());
+        let place = || {
+            Some(Place {
+                topic: record.header(names::DLQ_TOPIC)?.to_owned(),
+                partition: number(names::DLQ_PARTITION)?.try_into().ok()?,
+                offset: number(names::DLQ_OFFSET)?,
+            })
+        };
+        let Some(origin) = place() else { return };
+        let Record { topic, partition, offset, .. } = record;
+        let here = Place { topic: topic.clone(), partition: *partition, offset: *offset };
+        self.replays.insert((group.to_owned(), origin), here);
+    }
+
+    /// Writes into each letter what became of it.
+    pub(crate) fn tell(&self, letters: &mut [DeadLetter]) {
+        let deaths: BTreeMap<Name, Place> = letters
+            .iter()
+            .map(|letter| ((letter.group.clone(), letter.origin.clone()), letter.place()))
+            .collect();
+        for letter in letters {
+            let group = &letter.group;
+            let Some(replay) = self.replays.get(&(group.clone(), letter.origin.clone())) else {
+                continue;
+            };
+            let key = (group.clone(), replay.topic.clone(), replay.partition);
+            let read = self.committed.get(&key).is_some_and(|next| *next > replay.offset);
+            letter.fate = match deaths.get(&(group.clone(), replay.clone())) {
+                Some(again) => Fate::DiedAgain(again.clone()),
+                None if read => Fate::TakenUp(replay.clone()),
+                None => Fate::SentBack(replay.clone()),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(topic: &str, offset: i64) -> Place {
+        Place { topic: topic.into(), partition: 0, offset }
+    }
+
+    fn record(topic: &str, offset: i64, headers: &[(&str, &str)]) -> Record {
+        Record {
+            topic: topic.into(),
+            partition: 0,
+            offset,
+            time: None,
+            key: None,
+            value: None,
+            headers: headers
+                .iter()
+                .map(|(n, v)| ((*n).into(), Some(v.as_bytes().to_vec())))
+                .collect(),
+        }
+    }
+
+    /// A letter at an offset, of an event that stood at another one.
+    fn letter(offset: i64, origin: i64) -> DeadLetter {
+        let origin = origin.to_string();
+        let headers = [("dlq-topic", "t"), ("dlq-partition", "0"), ("dlq-offset", &*origin)];
+        DeadLetter::read(record("t.g.dlq", offset, &headers), "g").unwrap()
+    }
+
+    fn replay(offset: i64, group: &str, origin: &str) -> Record {
+        let headers = [
+            ("replay-group", group),
+            ("dlq-topic", "t"),
+            ("dlq-partition", "0"),
+            ("dlq-offset", origin),
+        ];
+        record("t", offset, &headers)
+    }
+
+    #[test]
+    fn a_fate_follows_from_replays_offsets_and_later_deaths() {
+        let mut fates = Fates::default();
+        for record in [
+            replay(10, "g", "1"),
+            replay(11, "g", "2"),
+            replay(12, "g", "3"),
+            replay(13, "other", "4"),
+            record("t", 14, &[("replay-group", "g")]),
+        ] {
+            fates.keep(&record);
+        }
+        fates.committed.insert(("g".into(), "t".into(), 0), 12);
+        let mut letters = [letter(0, 1), letter(1, 2), letter(2, 3), letter(3, 4), letter(4, 11)];
+        fates.tell(&mut letters);
+        let told: Vec<_> = letters.iter().map(|letter| letter.fate.clone()).collect();
+        assert_eq!(
+            told,
+            [
+                Fate::TakenUp(place("t", 10)),
+                Fate::DiedAgain(place("t.g.dlq", 4)),
+                Fate::SentBack(place("t", 12)),
+                Fate::Dead,
+                Fate::Dead,
+            ]
+        );
+    }
+}
