@@ -2,22 +2,69 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::{
+    extract::{FromRequest, Request, State},
+    response::{IntoResponse, Response},
+};
 use http::{HeaderMap, StatusCode};
-use storefront_runtime::{Problem, http::Json};
+use storefront_runtime::{
+    Problem,
+    http::{Json, body},
+};
 
-use super::problems;
+use super::{
+    form::{self, Form},
+    problems,
+};
 use crate::{app::App, create::Checkout, request::PaymentRequest};
 
 /// Longest `Idempotency-Key`, as at Stripe.
 const KEY_MAX_LENGTH: usize = 255;
 
-pub(super) async fn create(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    Json(request): Json<PaymentRequest>,
+/// Programs send JSON and get JSON; a browser without scripts sends a form and is led on.
+pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    if form::is_form(&headers) {
+        return of_form(&app, &headers, request).await.unwrap_or_else(IntoResponse::into_response);
+    }
+    match Json::from_request(request, &()).await {
+        Ok(Json(request)) => of_json(&app, &headers, request).await.into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn of_form(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(headers)?;
+    let body = body(request).await?;
+    let (request, quantities) = Form::read(&body)?.into_parts();
+    let request = match request.check() {
+        Ok(request) => request,
+        Err(errors) => {
+            let back = Form::wrong(&quantities, &errors);
+            return back.ok_or_else(|| problems::fields(errors));
+        }
+    };
+    Ok(match app.create(request, key).await {
+        Ok(checkout) => Form::accepted(&checkout),
+        Err(error) => {
+            // Logged with its cause, as for programs.
+            let problem = problems::create(&error, app.catalog.current().currency());
+            tracing::debug!(reason = error.reason(), status = %problem.status(), "a form is led back");
+            Form::refused(&quantities, &error)
+        }
+    })
+}
+
+async fn of_json(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    request: PaymentRequest,
 ) -> Result<Json<Checkout>, Problem> {
-    let key = idempotency_key(&headers)?;
+    let key = idempotency_key(headers)?;
     let request = request.check().map_err(problems::fields)?;
     let currency = app.catalog.current().currency();
     let created = app.create(request, key).await;

@@ -1,6 +1,7 @@
 //! Payment's doors: what comes in is read, what goes out is written. Decides nothing.
 
 mod create;
+mod form;
 mod problems;
 mod verify;
 mod webhook;

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use storefront_contract::{
-    CartLine, Currency, Shop,
+    CartLine, Currency, Notice, Shop,
     cart::{self, CartError},
+    notice::NOTICE,
 };
 use stripe::StripeRequest;
 use stripe_checkout::{
@@ -67,7 +68,7 @@ impl NewSession<'_> {
             .mode(CheckoutSessionMode::Payment)
             .client_reference_id(self.payment_id)
             .success_url(format!("{}/success?session_id={{CHECKOUT_SESSION_ID}}", self.public_url))
-            .cancel_url(format!("{}/", self.public_url))
+            .cancel_url(format!("{}/?{NOTICE}={}", self.public_url, Notice::Cancelled))
             .adaptive_pricing(CreateCheckoutSessionAdaptivePricing { enabled: Some(false) })
             .line_items(items);
         if let Some(email) = self.email {

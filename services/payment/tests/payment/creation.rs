@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use http::Request;
+use http_body_util::Full;
 use serde_json::json;
 use storefront_sandbox::{ApiFault, FaultSettings};
 use storefront_testkit::{Postgres, PostgresOptions, eventually, seed};
@@ -15,6 +17,7 @@ on_both! {
     a_stored_failure_of_stripes_needs_another_key
     stripe_is_down_and_comes_back
     a_creation_does_not_wait_for_all_sessions_that_are_due
+    a_form_leads_to_the_payment_or_back_to_the_cart
 }
 
 fn broken(share: f64, status: u16, stored: bool, applied: bool) -> FaultSettings {
@@ -68,6 +71,34 @@ async fn a_key_stands_for_its_request(on: On) -> anyhow::Result<()> {
     let later = shop.post(&other, Some("key-1")).await?.expect_status(200)?.json()?;
     assert_ne!(later["id"], first["id"]);
     assert_eq!(shop.post(&phone("u-1"), Some(&"k".repeat(256))).await?.status, 400);
+    shop.close().await
+}
+
+async fn a_form_leads_to_the_payment_or_back_to_the_cart(on: On) -> anyhow::Result<()> {
+    let shop = Shop::open(on).await?;
+    let post = async |form: &'static str| {
+        let request = Request::post(format!("{}/payment", shop.url))
+            .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        shop.http.send(request.body(Full::from(form))?).await
+    };
+    let led = post("quantity.phone=1&price.phone=1899900&email=").await?.expect_status(303)?;
+    let [session] = &shop.sandbox.sessions().await?[..] else { anyhow::bail!("no session") };
+    assert_eq!(led.header("location"), Some(&*session.url));
+    let back = async |form| {
+        let reply = post(form).await?.expect_status(303)?;
+        anyhow::Ok(reply.header("location").unwrap_or_default().to_owned())
+    };
+    assert_eq!(back("quantity.phone=0&email=").await?, "/?notice=empty-cart");
+    assert_eq!(
+        back("quantity.phone=1&price.phone=1&quantity.case=2").await?,
+        "/?notice=price-changed&changed=phone&quantity.phone=1&quantity.case=2"
+    );
+    assert_eq!(back("quantity.tv=1").await?, "/?notice=unknown-product&quantity.tv=1");
+    assert_eq!(back("quantity.phone=1000").await?, "/?notice=amount&quantity.phone=1000");
+    assert_eq!(back("quantity.phone=1001").await?, "/?notice=quantity&quantity.phone=1001");
+    assert_eq!(back("quantity.phone=1&email=ada").await?, "/?notice=email&quantity.phone=1");
+    assert_eq!(post("amount=1").await?.status, 422);
+    assert_eq!(shop.sandbox.sessions().await?.len(), 1);
     shop.close().await
 }
 

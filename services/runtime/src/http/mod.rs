@@ -16,7 +16,7 @@ mod timer;
 
 pub use exchange::Exchange;
 pub use head::is_host;
-pub use json::{Json, parse};
+pub use json::{Json, body, parse};
 pub use layers::{finish, known_method, not_found, panic_message, traceparent};
 pub use limits::Limits;
 pub use refusal::Refusal;
