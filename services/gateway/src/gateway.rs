@@ -18,7 +18,13 @@ use storefront_runtime::{
 };
 
 use crate::{
-    body::AnswerBody, headers, pages, problems, proxy::Proxy, routes::Routes, target,
+    body::AnswerBody,
+    headers,
+    pages::{self, Pages, Services, Wanted},
+    problems,
+    proxy::Proxy,
+    routes::Routes,
+    target,
     upstream::Upstream,
 };
 
@@ -29,7 +35,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 #[derive(Debug)]
 pub struct Gateway {
     routes: Routes,
-    pages: bool,
+    pages: Option<Pages>,
     proxy: Proxy,
     http: HttpMetrics,
     failures: Family<FailureLabels, Counter>,
@@ -68,7 +74,7 @@ impl Gateway {
         });
         Self {
             routes,
-            pages: settings.pages,
+            pages: settings.pages.then(|| Pages::new(&settings.branding)),
             proxy: Proxy {
                 trusted: settings.trusted_proxies.clone(),
                 answer_timeout: std::time::Duration::from_millis(settings.upstream_timeout_ms),
@@ -95,24 +101,31 @@ impl Gateway {
         context: TraceContext,
         connection: &Connection,
     ) -> (Arc<str>, Response<AnswerBody>) {
+        let people = self.pages.as_ref().filter(|_| pages::wants_page(request.headers()));
+        let show = |problem: Problem| match people {
+            Some(pages) => pages.problem(problem),
+            None => problem.into_response_of(),
+        };
         let path = match check(&request) {
             Ok(path) => path,
-            Err(problem) => return (self.labels.none.clone(), problem.into_response_of()),
+            Err(problem) => return (self.labels.none.clone(), show(problem)),
         };
-        if self.pages
-            && let Some(page) = pages::find(&path)
-        {
-            return (self.labels.page.clone(), page.answer(request.method(), request.headers()));
+        if let Some(pages) = self.pages.as_ref().filter(|pages| pages.have(&path)) {
+            let (method, headers) = (request.method(), request.headers());
+            let query = request.uri().query().unwrap_or_default();
+            let wanted = Wanted { method, path: &path, query, headers };
+            let services = Services { routes: &self.routes, proxy: &self.proxy };
+            return (self.labels.page.clone(), pages.answer(wanted, services).await);
         }
         let Some((prefix, upstream)) = self.routes.find(&path) else {
-            let problem = problems::not_found(&path, &self.routes, self.pages);
-            return (self.labels.none.clone(), problem.into_response_of());
+            let problem = problems::not_found(&path, &self.routes, self.pages.is_some());
+            return (self.labels.none.clone(), show(problem));
         };
         let target = match path {
             Cow::Borrowed(_) => None,
             Cow::Owned(path) => match with_query(&path, request.uri()) {
                 Ok(target) => Some(target),
-                Err(problem) => return (self.labels.none.clone(), problem.into_response_of()),
+                Err(problem) => return (self.labels.none.clone(), show(problem)),
             },
         };
         if traceparent(request.headers()).and_then(TraceContext::parse).is_none() {
@@ -133,7 +146,7 @@ impl Gateway {
             );
             let labels = FailureLabels { service: service.to_owned(), reason };
             self.failures.get_or_create(&labels).inc();
-            failure.problem(service).into_response_of()
+            show(failure.problem(service))
         });
         (prefix.clone(), response)
     }

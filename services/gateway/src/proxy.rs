@@ -2,10 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, Request, Response, Uri, Version, header, request::Parts};
+use http::{HeaderName, Method, Request, Response, Uri, Version, header, request::Parts};
 use hyper::body::Incoming;
 use storefront_contract::settings::Cidr;
-use storefront_runtime::{TraceContext, http::Connection, trace::TRACEPARENT};
+use storefront_runtime::{
+    TraceContext,
+    http::{Connection, Exchange},
+    trace::TRACEPARENT,
+};
 
 use crate::{
     body::{AnswerBody, RequestBody},
@@ -37,10 +41,32 @@ impl Proxy {
         let (mut parts, body) = request.into_parts();
         self.prepare(&mut parts, target, context, connection, upstream);
         let request = Request::from_parts(parts, RequestBody::from(body));
-        let mut response = self.exchange(request, connection, upstream).await?;
+        let mut response = self.exchange(request, &connection.exchange, upstream).await?;
         headers::clean_response(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         Ok(response)
+    }
+
+    /// Sends a GET of our own, which has no client behind it.
+    pub async fn ask(
+        &self,
+        target: Uri,
+        context: TraceContext,
+        upstream: &Arc<Upstream>,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let mut request = Request::new(RequestBody::empty());
+        *request.uri_mut() = target;
+        let known = [
+            (header::HOST, upstream.authority()),
+            (header::ACCEPT, "application/json"),
+            (HeaderName::from_static(TRACEPARENT), &context.to_traceparent()),
+        ];
+        for (name, value) in known {
+            if let Ok(value) = value.parse() {
+                request.headers_mut().insert(name, value);
+            }
+        }
+        self.exchange(request, &Exchange::default(), upstream).await
     }
 
     /// Makes a client's request ours: what crosses no proxy goes, then what we know is set.
@@ -77,10 +103,10 @@ impl Proxy {
     async fn exchange(
         &self,
         request: Request<RequestBody>,
-        connection: &Connection,
+        exchange: &Exchange,
         upstream: &Arc<Upstream>,
     ) -> Result<Response<AnswerBody>, Failure> {
-        let (exchange, limit) = (&connection.exchange, self.answer_timeout);
+        let limit = self.answer_timeout;
         let repeatable = request.body().is_empty() && is_safe(request.method());
         let request = match upstream.kept(repeatable) {
             None => request,

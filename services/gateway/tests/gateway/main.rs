@@ -3,5 +3,6 @@
 
 mod bad_input;
 mod failures;
+mod pages;
 mod proxying;
 mod support;
