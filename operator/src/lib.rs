@@ -8,6 +8,5 @@ pub mod crd;
 pub mod manifest;
 pub mod names;
 pub mod plan;
-pub mod render;
 
 pub use api::{Storefront, StorefrontSpec};

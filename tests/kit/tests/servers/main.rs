@@ -4,7 +4,6 @@
 mod dev;
 mod http;
 mod kafka;
-mod kubernetes;
 mod postgres;
 mod up;
 mod wait;
