@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 pub const CHECKOUT_STYLE: &str =
     concat!(include_str!("../assets/base.css"), include_str!("../assets/checkout.css"));
+pub const INBOX_STYLE: &str =
+    concat!(include_str!("../assets/base.css"), include_str!("../assets/inbox.css"));
+pub const INBOX_SCRIPT: &str = include_str!("../assets/inbox.js");
 pub const CHECKOUT_SCRIPT: &str = include_str!("../assets/checkout.js");
 
 /// What a page may do besides showing itself.
@@ -51,31 +54,6 @@ impl Page {
         words.extend(self.form_targets.iter().map(|target| format!(" {target}")));
         words.concat()
     }
-}
-
-/// Text made safe for an element's content and for a quoted attribute.
-pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            plain => safe.push(plain),
-        }
-    }
-    safe
-}
-
-/// A plain page.
-pub fn page(status: StatusCode, title: &str, body: &str, _: &[String]) -> Response {
-    let title = escape(title);
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-<style>{CHECKOUT_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>"
-    );
-    Page { frames: true, ..Page::checkout() }.answer(status, Ok(html))
 }
 
 fn hash_of(text: &str) -> String {

@@ -210,7 +210,7 @@ fn collapsed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The text between tags, without styles and scripts; good enough to be read and searched.
+/// The text between tags, without title, styles and scripts; good enough to be read and searched.
 fn stripped(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
@@ -220,6 +220,7 @@ fn stripped(html: &str) -> String {
         let name = tag.get(..6).unwrap_or(tag).to_ascii_lowercase();
         let end = match name.as_str() {
             "script" => "</script",
+            "title>" => "</title",
             "style>" | "style " => "</style",
             _ => "",
         };
@@ -260,7 +261,7 @@ Subject: =?utf-8?b?4oK5MSw1MDA=?= is\r\n paid\r\nMIME-Version: 1.0\r\n\
 Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\
 Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
 Thank you =E2=82=B9\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n\
-<style>p{}</style><p>Thank <b>you</b> &lt;3</p>\r\n--b--\r\n";
+<title>Receipt</title><style>p{}</style><p>Thank <b>you</b> &lt;3</p>\r\n--b--\r\n";
 
     #[test]
     fn a_receipt_is_read() {

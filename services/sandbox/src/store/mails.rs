@@ -98,6 +98,15 @@ impl Store {
         query.fetch_one(&self.read).await.map_err(StoreError::Read)
     }
 
+    /// Changes whenever a mail comes, goes or is opened.
+    pub async fn mail_revision(&self) -> Result<String, StoreError> {
+        let query = sqlx::query_scalar(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'mails'), 0)
+             || '-' || total || '-' || unread FROM mail_counts",
+        );
+        query.fetch_one(&self.read).await.map_err(StoreError::Read)
+    }
+
     /// How many different Message-IDs were accepted. Reads a whole index: control API only.
     pub async fn distinct_message_ids(&self) -> Result<i64, StoreError> {
         let query = sqlx::query_scalar("SELECT count(DISTINCT message_id) FROM mails");

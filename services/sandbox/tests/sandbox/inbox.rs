@@ -1,8 +1,7 @@
 //! Mails sent by the library that email uses, read through Mailpit's API.
 
 use lettre::{
-    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
-    message::{MultiPart, header::ContentType},
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor, message::MultiPart,
     transport::smtp::authentication::Credentials,
 };
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use storefront_testkit::Http;
 
 use crate::client::redacted;
 
-fn transport(sandbox: &Sandbox) -> AsyncSmtpTransport<Tokio1Executor> {
+pub fn transport(sandbox: &Sandbox) -> AsyncSmtpTransport<Tokio1Executor> {
     let address = sandbox.smtp_address();
     AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string())
         .port(address.port())
@@ -19,7 +18,7 @@ fn transport(sandbox: &Sandbox) -> AsyncSmtpTransport<Tokio1Executor> {
         .build()
 }
 
-fn receipt(number: usize) -> Message {
+pub fn receipt(number: usize) -> Message {
     Message::builder()
         .from("Café Demo <shop@example.com>".parse().unwrap())
         .to(format!("Asha <asha{number}@example.com>").parse().unwrap())
@@ -117,30 +116,6 @@ async fn mails_are_paged_searched_and_deleted() {
     assert_eq!(get(&sandbox, "/api/v1/messages").await["total"], 0);
     let gone = Http::default().get(format!("{}/api/v1/message/latest", sandbox.inbox_url())).await;
     assert_eq!(gone.unwrap().status, 404);
-}
-
-#[tokio::test]
-async fn pages_show_mails_without_trusting_them() {
-    let sandbox = Sandbox::start_for_test().await.unwrap();
-    let hostile = Message::builder()
-        .from("shop@example.com".parse().unwrap())
-        .to("asha@example.com".parse().unwrap())
-        .subject("<img src=x onerror=alert(1)>")
-        .header(ContentType::TEXT_HTML)
-        .body("<script>alert(1)</script>".to_owned())
-        .unwrap();
-    transport(&sandbox).send(hostile).await.unwrap();
-    let http = Http::default();
-    let id =
-        get(&sandbox, "/api/v1/messages").await["messages"][0]["ID"].as_str().unwrap().to_owned();
-    for path in ["/".to_owned(), format!("/mail/{id}")] {
-        let page = http.get(format!("{}{path}", sandbox.inbox_url())).await.unwrap();
-        assert!(page.text().contains("&lt;img src=x"), "{}", page.text());
-        assert!(!page.text().contains("<img") && !page.text().contains("<script"));
-        assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
-    }
-    let view = http.get(format!("{}/view/{id}.html", sandbox.inbox_url())).await.unwrap();
-    assert!(view.header("content-security-policy").unwrap().starts_with("sandbox; default-src"));
 }
 
 #[tokio::test]

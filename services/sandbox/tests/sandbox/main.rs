@@ -11,6 +11,7 @@ mod control;
 mod durability;
 mod idempotency;
 mod inbox;
+mod inbox_page;
 mod smtp;
 mod start;
 mod stripe;
