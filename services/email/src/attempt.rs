@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use lettre::message::Mailbox;
-use storefront_contract::{EmailSuccessful, Incoming, Invalid};
+use storefront_contract::{EmailSuccessful, Incoming, Invalid, settings::Branding};
 use storefront_runtime::{Database, DatabaseError, Outbox, OutboxError, Shutdown, TraceContext};
 use url::Url;
 
@@ -32,8 +32,8 @@ pub struct Desk {
     pub outbox: Outbox,
     pub smtp: Smtp,
     pub from: Mailbox,
-    /// The name that people know the shop by.
-    pub shop_name: String,
+    /// What the shop looks like to its shoppers.
+    pub branding: Branding,
     pub public_url: Url,
     pub policy: Policy,
     pub metrics: MailMetrics,
@@ -151,7 +151,7 @@ impl Desk {
         };
         let payload = record.payload.as_deref().unwrap_or_default();
         let purchase = Happening::decode(record.topic, payload)?.into_purchase();
-        let letter = letter::write(template, &purchase, &self.shop_name, &self.public_url)
+        let letter = letter::write(template, &purchase, &self.branding, &self.public_url)
             .map_err(ComposeError::Template)?;
         let to = address::recipient(recipient)?;
         let date = Timestamp::from_millisecond(mail.created_at).unwrap_or_default();

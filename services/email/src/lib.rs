@@ -81,7 +81,7 @@ pub async fn run_with(
     let desk = Desk {
         outbox: Outbox::new(&service, &kafka, &database),
         smtp,
-        shop_name: branding.shop_name,
+        branding,
         from,
         public_url,
         policy,

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use storefront_contract::{
     CartLine, Envelope, Event, OrderSuccessful, PaymentSuccessful, ServiceId, Shop, Topic, ids,
-    settings::{Common, DatabaseSettings, DatabaseUrl, KafkaSecurity, KafkaSettings, SmtpSettings},
+    settings::{
+        Branding, Common, DatabaseSettings, DatabaseUrl, KafkaSecurity, KafkaSettings, SmtpSettings,
+    },
 };
 use storefront_runtime::{Database, Failure, Outbox, Received, Record, Service};
 use storefront_testkit::eventually;
@@ -93,6 +95,15 @@ fn shop() -> Shop {
     "default/demo".parse().unwrap()
 }
 
+fn branding() -> Branding {
+    Branding {
+        shop_name: "Demo".into(),
+        logo: None,
+        primary_color: Branding::DEFAULT_PRIMARY_COLOR,
+        accent_color: Branding::DEFAULT_ACCENT_COLOR,
+    }
+}
+
 /// Days of a real sender in a second.
 fn quick() -> Policy {
     let ms = Duration::from_millis;
@@ -151,7 +162,7 @@ impl Office {
             outbox: Outbox::new(&service, &kafka, &database),
             smtp: Smtp::new(smtp).unwrap(),
             from,
-            shop_name: "Demo".into(),
+            branding: branding(),
             public_url: "https://shop.example.com".parse().unwrap(),
             policy,
             metrics,

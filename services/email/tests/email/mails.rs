@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use lettre::message::Mailbox;
 use mailparse::{MailHeaderMap, ParsedMail, parse_mail};
 use proptest::prelude::*;
-use storefront_contract::{CartLine, Template};
+use storefront_contract::{CartLine, Template, settings::Branding};
 use storefront_email::{
     address,
     letter::{self, Letter, Purchase},
@@ -30,9 +30,18 @@ fn purchase(currency: &str, cart: Vec<CartLine>) -> Purchase {
     }
 }
 
+fn branding(shop_name: &str) -> Branding {
+    Branding {
+        shop_name: shop_name.into(),
+        logo: Some("/img/logo.png".into()),
+        primary_color: "#7a1f3d".parse().unwrap(),
+        accent_color: Branding::DEFAULT_ACCENT_COLOR,
+    }
+}
+
 fn letter(template: Template, purchase: &Purchase) -> Letter {
     let url = "https://shop.example.com/".parse().unwrap();
-    letter::write(template, purchase, "Demo", &url).unwrap()
+    letter::write(template, purchase, &branding("Demo Bazaar"), &url).unwrap()
 }
 
 fn receipt(name: &str) -> Letter {
@@ -72,17 +81,75 @@ fn an_order_confirmation_in_yen() {
     insta::assert_snapshot!("order-confirmation.html", letter.html);
 }
 
+/// Everything at once that a shop can be called and sell: templates, tags, headers, lone dots, writing
+/// from the right, Indian scripts, and many lines.
+#[test]
+fn a_long_cart_of_hostile_names() {
+    let mut cart: Vec<CartLine> = HOSTILE.iter().map(|(name, ..)| line(name, 1, 1_250)).collect();
+    cart.extend([
+        line("हाथ से बुना सूती कुर्ता", 2, 129_990),
+        line("தேயிலை, 250 கிராம்", 10, 34_500),
+        line("كتاب الطبخ (2026) ¾", 1, 9_990),
+        line(&"Donaudampfschifffahrtsgesellschaft".repeat(8), 99_999, 1_000_000),
+        line(".", 1, 10),
+        line("\r\n", 1, 10),
+    ]);
+    cart.extend((1..=20).map(|n| line(&format!("Small part no. {n}"), n, 10)));
+    let url = "https://shop.example.com/".parse().unwrap();
+    let shop = branding("<b>{{7*7}}</b> & \"Söhne\" बाज़ार");
+    let purchase = purchase("KWD", cart);
+    let letter = letter::write(Template::OrderConfirmation, &purchase, &shop, &url).unwrap();
+    insta::assert_snapshot!("hostile.txt", letter.text);
+    insta::assert_snapshot!("hostile.html", letter.html);
+}
+
+#[test]
+fn a_logo_is_shown_where_mail_programs_can_show_it() {
+    let logo = |base: &str, logo: &str| {
+        let shop = Branding { logo: Some(logo.into()), ..branding("D") };
+        let purchase = purchase("INR", vec![line("x", 1, 1)]);
+        let url = base.parse().unwrap();
+        let html = letter::write(Template::PaymentReceipt, &purchase, &shop, &url).unwrap().html;
+        html.split("<img src=\"").nth(1).map(|rest| rest.split('"').next().unwrap().to_owned())
+    };
+    let shown = |address: &str| Some(address.to_owned());
+    assert_eq!(logo("https://a.example/eu", "/logo.png"), shown("https://a.example/logo.png"));
+    assert_eq!(
+        logo("https://a.example", "https://cdn.example/l?x=1&y"),
+        shown("https://cdn.example/l?x=1&#38;y")
+    );
+    for none in ["/logo.svg", "/LOGO.SVG", "javascript:alert(1)"] {
+        assert_eq!(logo("https://a.example", none), None, "{none}");
+    }
+}
+
+#[test]
+fn every_colour_of_a_shop_can_be_read() {
+    for (color, text, link) in
+        [("#7a1f3d", "#ffffff", "#7a1f3d"), ("#ffcc00", "#000000", "#8f7200")]
+    {
+        let shop = Branding { primary_color: color.parse().unwrap(), ..branding("D") };
+        let purchase = purchase("INR", vec![line("x", 1, 1)]);
+        let url = "https://shop.example.com/".parse().unwrap();
+        let html = letter::write(Template::PaymentReceipt, &purchase, &shop, &url).unwrap().html;
+        assert!(html.contains(&format!("color:{text};font-weight:bold")), "{html}");
+        assert!(html.contains(&format!("style=\"color:{link};word-break")), "{html}");
+    }
+}
+
 #[test]
 fn money_is_in_the_currencys_own_form() {
-    for (currency, amount, shown) in [
-        ("INR", 123_456_789, "₹12,34,567.89"),
-        ("JPY", 1_500, "¥1,500"),
-        ("KWD", 1_250, "KWD\u{a0}1.250"),
+    for (currency, amount, shown, total) in [
+        ("INR", 123_456_789, "₹12,34,567.89", "₹37,03,703.67"),
+        ("JPY", 1_500, "¥1,500", "¥4,500"),
+        ("KWD", 1_250, "KWD\u{a0}1.250", "KWD\u{a0}3.750"),
     ] {
         let letter =
-            letter(Template::PaymentReceipt, &purchase(currency, vec![line("x", 1, amount)]));
-        assert!(letter.text.contains(&format!("Total: {shown}\n")), "{}", letter.text);
-        assert!(letter.html.contains(&format!(">{shown}</td>")), "{}", letter.html);
+            letter(Template::PaymentReceipt, &purchase(currency, vec![line("x", 3, amount)]));
+        assert!(letter.text.contains(&format!("Total: {total}\n")), "{}", letter.text);
+        assert!(letter.text.contains(&format!("3 × {shown} = {total}\n")), "{}", letter.text);
+        assert!(letter.html.contains(&format!(">{total}</td>")), "{}", letter.html);
+        assert!(letter.html.contains(&format!(">3 × {shown}</span>")), "{}", letter.html);
     }
 }
 
@@ -135,7 +202,8 @@ fn a_hostile_name_is_shown_as_it_is_written() {
 fn other_letters_in_headers_are_encoded() {
     let url = "https://shop.example.com/".parse().unwrap();
     let cart = purchase("INR", vec![line("x", 1, 1)]);
-    let letter = letter::write(Template::PaymentReceipt, &cart, "Café Ünïcode 店", &url).unwrap();
+    let letter =
+        letter::write(Template::PaymentReceipt, &cart, &branding("Café Ünïcode 店"), &url).unwrap();
     let bytes = compose(&letter, "Café Ünïcode 店 <shop@bücher.example>", "ada@bücher.example");
     assert!(bytes.is_ascii());
     let mail = parse_mail(&bytes).unwrap();
@@ -151,8 +219,9 @@ fn the_link_back_leads_to_the_shop_and_nowhere_else() {
         let mut purchase = purchase("INR", vec![line("x", 1, 1)]);
         purchase.session_id = session.into();
         let url = base.parse().unwrap();
-        let text = letter::write(Template::PaymentReceipt, &purchase, "D", &url).unwrap().text;
-        text.lines().find(|line| line.starts_with("http")).unwrap().to_owned()
+        let text =
+            letter::write(Template::PaymentReceipt, &purchase, &branding("D"), &url).unwrap().text;
+        text.lines().find(|line| line.contains("/success?")).unwrap().to_owned()
     };
     assert_eq!(
         link("https://a.example", SESSION),
@@ -171,7 +240,7 @@ proptest! {
     fn no_text_breaks_a_mail(name in any::<String>(), shop in any::<String>(), user in "[a-z.+'-]{1,20}") {
         let url = "https://shop.example.com/".parse().unwrap();
         let cart = purchase("INR", vec![line(&name, 1, 5)]);
-        let letter = letter::write(Template::PaymentReceipt, &cart, &shop, &url).unwrap();
+        let letter = letter::write(Template::PaymentReceipt, &cart, &branding(&shop), &url).unwrap();
         let from = Mailbox::new(Some(shop), "shop@example.com".parse().unwrap());
         let Ok(to) = address::recipient(&format!("{user}@example.com")) else { return Ok(()) };
         let bytes = message::compose(&letter, &from, &to, "id@example.com", Timestamp::UNIX_EPOCH);

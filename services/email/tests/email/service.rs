@@ -153,7 +153,7 @@ async fn each_payment_becomes_one_mail(database_url: String) {
                 assert_eq!(mail.summary.message_id, event["messageId"]);
                 assert_eq!(mail.summary.subject, copies[0].summary.subject);
                 assert!(mail.text.contains("- <b>Case</b> {{7*7}} .\r\n"), "{}", mail.text);
-                assert!(mail.text.contains("2 x ₹999.50 = ₹1,999.00"), "{}", mail.text);
+                assert!(mail.text.contains("2 × ₹999.50 = ₹1,999.00"), "{}", mail.text);
                 assert!(mail.html.contains("&#60;b&#62;Case&#60;/b&#62; {{7*7}} ."));
                 assert!(mail.text.contains(&payment(n).order_id.to_string()));
             }
