@@ -8,6 +8,8 @@ cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storefront
 # In CI the checkout is new each time: what can be kept is kept outside of it.
 ifeq ($(CI),true)
 export CARGO_TARGET_DIR := $(cache)/target
+# A build that happens once gains nothing by it.
+export CARGO_INCREMENTAL := 0
 endif
 deny_version := 0.20.2
 deny := $(or $(shell command -v cargo-deny),$(cache)/cargo-deny-$(deny_version)/bin/cargo-deny)
@@ -22,7 +24,7 @@ dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more fla
 
 # The kit is run as built: `cargo run` would build it again with its own set of features.
 .PHONY: test
-test: node-modules ## Run every test that needs no cluster, beside real Kafka and PostgreSQL
+test: node-modules kubernetes ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
 	cargo build --workspace --all-features --all-targets
 	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-testkit up -- \
 	    cargo test --workspace --all-features --no-fail-fast
@@ -32,6 +34,19 @@ node-modules: $(foreach folder,tests/clients tests/browser,$(folder)/node_module
 %/node_modules/.package-lock.json: %/package-lock.json
 	npm ci --prefix $* --no-audit --no-fund --loglevel error
 	@touch $@
+
+# Minutes, once. Its version stands in the kit as well, and in tools/go.mod.
+kubernetes_version := 1.34.4
+kube_apiserver := $(cache)/k8s-$(kubernetes_version)/kube-apiserver
+.PHONY: kubernetes
+kubernetes: $(if $(KUBEBUILDER_ASSETS),,$(kube_apiserver)) ## Build the Kubernetes API server for tests
+$(kube_apiserver):
+	mkdir -p $(@D)
+	cd tests/cluster/tools && CGO_ENABLED=0 go build -trimpath -o $@.partial -ldflags "-s -w \
+	    -X k8s.io/component-base/version.gitVersion=v$(kubernetes_version) \
+	    -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34" \
+	    k8s.io/kubernetes/cmd/kube-apiserver
+	mv $@.partial $@
 
 .PHONY: check
 check: $(deny) ## Formatting, lints, licences

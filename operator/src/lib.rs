@@ -8,5 +8,6 @@ pub mod crd;
 pub mod manifest;
 pub mod names;
 pub mod plan;
+pub mod render;
 
 pub use api::{Storefront, StorefrontSpec};

@@ -44,7 +44,8 @@ fn fetch(into: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cache_folder() -> anyhow::Result<PathBuf> {
+/// Where what was fetched or built for tests is kept between runs.
+pub(crate) fn cache_folder() -> anyhow::Result<PathBuf> {
     let base = match env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
         Some(folder) => PathBuf::from(folder),
         None => PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(".cache"),

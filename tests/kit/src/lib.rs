@@ -1,5 +1,6 @@
-//! What tests stand on: a real Apache Kafka, a real PostgreSQL, the `storefront dev` program, an HTTP
-//! client, and conditions to wait on. Nothing here may outlive the test process, also when it is killed.
+//! What tests stand on: a real Apache Kafka, a real PostgreSQL, a real Kubernetes API, the `storefront dev`
+//! program, an HTTP client, and conditions to wait on. Nothing here may outlive the test process, also when
+//! it is killed.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -20,6 +21,7 @@ mod folder;
 mod http_client;
 mod jars;
 mod kafka;
+mod kubernetes;
 mod ports;
 mod postgres;
 mod process;
@@ -30,6 +32,7 @@ mod wait;
 pub use dev::{Dev, DevOptions, Ready, built_program};
 pub use http_client::{Http, Reply};
 pub use kafka::Kafka;
+pub use kubernetes::Kubernetes;
 pub use postgres::{Postgres, PostgresOptions};
 pub use shared::{KAFKA_VARIABLE, POSTGRES_VARIABLE, kafka, postgres};
 pub use topics::{create_topics, prefix};

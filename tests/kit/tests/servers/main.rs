@@ -4,6 +4,7 @@
 mod dev;
 mod http;
 mod kafka;
+mod kubernetes;
 mod postgres;
 mod up;
 mod wait;

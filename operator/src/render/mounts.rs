@@ -1,0 +1,152 @@
+//! The files that a container reads: keys of Secrets and ConfigMaps at the paths that its settings name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, ProjectedVolumeSource, SecretProjection,
+    Volume, VolumeMount, VolumeProjection,
+};
+
+use super::Context;
+use crate::{
+    names,
+    plan::{CatalogSource, cluster},
+};
+
+/// Its owner and the pod's group can read a file, nobody else.
+const MODE: i32 = 0o440;
+/// Keys that may be missing: only there while a secret is being replaced.
+const OPTIONAL_KEYS: &[&str] = &["webhook-secret-old"];
+const SECRETS_VOLUME: &str = "secrets";
+const CATALOG_VOLUME: &str = "catalog";
+
+/// Volumes of a pod with where its container has them.
+#[derive(Default)]
+pub(super) struct Mounts {
+    pub volumes: Vec<Volume>,
+    pub mounts: Vec<VolumeMount>,
+}
+
+impl Mounts {
+    pub fn add(&mut self, volume: Volume, path: &str, read_only: bool) {
+        self.mounts.push(VolumeMount {
+            name: volume.name.clone(),
+            mount_path: path.to_owned(),
+            read_only: read_only.then_some(true),
+            ..Default::default()
+        });
+        self.volumes.push(volume);
+    }
+}
+
+/// What settings name below the folders for Secrets and for the catalog; only the keys that are named.
+pub(super) fn of(context: &Context<'_>, settings: &BTreeMap<String, String>) -> Mounts {
+    let mut mounts = Mounts::default();
+    let keys = secret_keys(settings);
+    if !keys.is_empty() {
+        let sources = keys.iter().flat_map(|(secret, keys)| sources(context, secret, keys));
+        mounts.add(projected(SECRETS_VOLUME, sources.collect()), cluster::SECRETS, true);
+    }
+    let reads_catalog = settings.values().any(|path| path.starts_with(cluster::CATALOG_FOLDER));
+    if reads_catalog {
+        mounts.add(catalog(context), cluster::CATALOG_FOLDER, true);
+    }
+    mounts
+}
+
+/// Keys by Secret, from paths such as `/etc/storefront/secrets/stripe/api-key`. A setting may list
+/// several, separated by commas.
+pub(super) fn secret_keys(settings: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut secrets: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let paths = settings.values().flat_map(|value| value.split(','));
+    let below = paths.filter_map(|path| path.strip_prefix(cluster::SECRETS)?.strip_prefix('/'));
+    for (secret, key) in below.filter_map(|path| path.split_once('/')) {
+        secrets.entry(secret).or_default().insert(key);
+    }
+    secrets
+}
+
+/// The needed keys of one Secret, and separately those that may be missing.
+fn sources(context: &Context<'_>, secret: &str, keys: &BTreeSet<&str>) -> Vec<VolumeProjection> {
+    // Strimzi's Secret of a user holds the password alone; its name is the user's.
+    let elsewhere = |key: &str| key == "username" && secret == context.name(names::KAFKA_USER);
+    let is_optional = |key: &str| OPTIONAL_KEYS.contains(&key);
+    let item = |key: &&str| KeyToPath {
+        key: (*key).to_owned(),
+        path: format!("{secret}/{key}"),
+        mode: None,
+    };
+    let items = |wanted: bool| -> Vec<KeyToPath> {
+        let keys = keys.iter().filter(|key| !elsewhere(key) && is_optional(key) != wanted);
+        keys.map(item).collect()
+    };
+    let from_secret = |items: Vec<KeyToPath>, optional: bool| {
+        (!items.is_empty()).then(|| VolumeProjection {
+            secret: Some(SecretProjection {
+                name: secret.to_owned(),
+                items: Some(items),
+                optional: optional.then_some(true),
+            }),
+            ..Default::default()
+        })
+    };
+    let username: Vec<_> = keys.iter().filter(|key| elsewhere(key)).map(item).collect();
+    let from_config_map = (!username.is_empty()).then(|| VolumeProjection {
+        config_map: Some(ConfigMapProjection {
+            name: secret.to_owned(),
+            items: Some(username),
+            optional: None,
+        }),
+        ..Default::default()
+    });
+    let sources =
+        [from_secret(items(true), false), from_secret(items(false), true), from_config_map];
+    sources.into_iter().flatten().collect()
+}
+
+fn catalog(context: &Context<'_>) -> Volume {
+    let (name, key) = match &context.input.plan.catalog {
+        CatalogSource::ConfigMap { name, key } => (name.clone(), key.clone()),
+        CatalogSource::Products(_) => {
+            (context.name(names::CATALOG), cluster::CATALOG_KEY.to_owned())
+        }
+    };
+    let items = Some(vec![KeyToPath { path: key.clone(), key, mode: None }]);
+    let source = VolumeProjection {
+        config_map: Some(ConfigMapProjection { name, items, optional: None }),
+        ..Default::default()
+    };
+    projected(CATALOG_VOLUME, vec![source])
+}
+
+pub(super) fn projected(name: &str, sources: Vec<VolumeProjection>) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        projected: Some(ProjectedVolumeSource { default_mode: Some(MODE), sources: Some(sources) }),
+        ..Default::default()
+    }
+}
+
+/// One ConfigMap as a whole.
+pub(super) fn config_map(volume: &str, name: String) -> Volume {
+    let source = VolumeProjection {
+        config_map: Some(ConfigMapProjection { name, ..Default::default() }),
+        ..Default::default()
+    };
+    projected(volume, vec![source])
+}
+
+/// One key of a Secret of ours, at `secret/key`.
+pub(super) fn secret_key(context: &Context<'_>, part: &str, key: &str) -> Volume {
+    let name = context.name(part);
+    projected(SECRETS_VOLUME, sources(context, &name, &BTreeSet::from([key])))
+}
+
+/// Space that goes with the pod.
+pub(super) fn empty(name: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools names the programs of Kubernetes that tests use, so that go.mod keeps their versions.
+package tools
+
+import _ "k8s.io/kubernetes/cmd/kube-apiserver"
