@@ -2,6 +2,7 @@
 //! with settings that were written to variables and read back; only addresses differ.
 
 mod broker;
+mod console;
 mod data;
 mod error;
 mod listen;
@@ -42,7 +43,7 @@ pub async fn run(arguments: DevArguments) -> Result<(), DevError> {
     let name = manifest.storefront.metadata.name.as_deref().unwrap_or("shop");
     let data = Data::open(&arguments, name)?;
     let without: BTreeSet<_> = arguments.without.iter().copied().collect();
-    let bound = Bound::bind(&arguments, &without).await?;
+    let mut bound = Bound::bind(&arguments, &without).await?;
     let (broker, admin) = Broker::start(&arguments, &data).await?;
     let local = local(&arguments, &manifest, &data, &bound, &broker);
     let placement = Placement::local(&manifest.storefront, &local).map_err(DevError::Place)?;
@@ -59,6 +60,12 @@ pub async fn run(arguments: DevArguments) -> Result<(), DevError> {
     admin.close();
     let report = Report::new(&bound, &broker, &data, &plan);
     let mut running = Running::default();
+    if let Some(listener) = bound.console.take() {
+        let settings = console::settings(name, spec, &bound, &broker, &report);
+        running.start("console", running::Stage::FrontDoor, |shutdown| {
+            Box::pin(async { Ok(storefront_console::run(listener, settings, shutdown).await?) })
+        });
+    }
     let outcome = async {
         services::start(bound, &plan, &placement, &keys, &data, &mut running)?;
         ready::wait(&mut running, &report, &stop).await?;

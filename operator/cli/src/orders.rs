@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use storefront_contract::{Incoming as _, Money, OrderSuccessful, Topic};
-use storefront_inspect::{Record, Span, Start};
+use storefront_inspect::{Record, Span, Start, cart};
 
 use crate::{
     Exit,
@@ -14,7 +14,6 @@ use crate::{
     http::{Client, below},
     output::{self, Output},
     table::{Cell, Column, Table},
-    tail::line::cart,
     terminal::{Terminal, Tone},
     words,
 };

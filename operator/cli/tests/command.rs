@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 
-const FREE_PORTS: [&str; 10] = [
+const FREE_PORTS: [&str; 12] = [
     "--listen",
     ":0",
     "--kafka-listen",
@@ -23,6 +23,8 @@ const FREE_PORTS: [&str; 10] = [
     "--inbox-listen",
     ":0",
     "--smtp-listen",
+    ":0",
+    "--console-listen",
     ":0",
 ];
 /// A stop that takes longer is no clean one.
@@ -142,7 +144,7 @@ fn programs_get_one_json_object() {
     let shop = Shop::start(&arguments, |line| line.ends_with("}\n"));
     let ready: serde_json::Value = serde_json::from_str(&shop.said).unwrap();
     assert_eq!(ready["ready"], true);
-    for name in ["gateway", "sandbox", "inbox"] {
+    for name in ["gateway", "sandbox", "inbox", "console"] {
         let url = ready[name].as_str().unwrap();
         assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"), "{name}: {url}");
     }

@@ -17,6 +17,7 @@ mod scope;
 mod send;
 mod session;
 mod topics;
+mod words;
 
 pub use connection::{Connection, DEFAULT_BROKERS};
 pub use dead_letter::{DeadLetter, DeadLetters, NotALetter, Place, PlaceError};
@@ -29,3 +30,4 @@ pub use scope::{Scope, is_for_dead_letters};
 pub use send::{Removed, Sent};
 pub use session::Session;
 pub use topics::{Broker, Cluster, Topic, TopicPartition};
+pub use words::{cart, summary};

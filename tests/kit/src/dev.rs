@@ -21,8 +21,14 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The flags of the listeners, in the order of `Ready::listeners`.
-const LISTEN_FLAGS: [&str; 5] =
-    ["--listen", "--kafka-listen", "--sandbox-listen", "--inbox-listen", "--smtp-listen"];
+const LISTEN_FLAGS: [&str; 6] = [
+    "--listen",
+    "--kafka-listen",
+    "--sandbox-listen",
+    "--inbox-listen",
+    "--smtp-listen",
+    "--console-listen",
+];
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -49,7 +55,7 @@ impl DevOptions {
 /// What `--output json` says when everything is up.
 #[derive(Clone, Debug, Default)]
 pub struct Ready {
-    /// `http://IP:PORT`, without a slash at the end, as are `sandbox` and `inbox`.
+    /// `http://IP:PORT`, without a slash at the end, as are `sandbox`, `inbox` and `console`.
     pub gateway: String,
     /// For clients' `bootstrap.servers`.
     pub kafka: String,
@@ -57,6 +63,7 @@ pub struct Ready {
     pub inbox: String,
     /// `IP:PORT`.
     pub smtp: String,
+    pub console: String,
     /// Each service's own address (health, metrics and what it serves) as the program tells it.
     pub services: BTreeMap<String, Value>,
 }
@@ -193,8 +200,9 @@ impl Drop for Dev {
 
 impl Ready {
     /// The addresses to listen on at the next start; free ports at the first.
-    fn listeners(&self) -> [String; 5] {
-        [&self.gateway, &self.kafka, &self.sandbox, &self.inbox, &self.smtp].map(|address| {
+    fn listeners(&self) -> [String; 6] {
+        let Self { gateway, kafka, sandbox, inbox, smtp, console, .. } = self;
+        [gateway, kafka, sandbox, inbox, smtp, console].map(|address| {
             let address = address.trim_start_matches("http://");
             match address.parse::<SocketAddr>() {
                 Ok(address) => address.to_string(),
@@ -221,6 +229,7 @@ fn read_ready(line: &str) -> Option<Ready> {
         sandbox: base("sandbox"),
         inbox: base("inbox"),
         smtp: text("smtp").trim_start_matches("smtp://").to_owned(),
+        console: base("console"),
         services: services.into_iter().collect(),
     })
 }

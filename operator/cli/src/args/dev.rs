@@ -35,6 +35,9 @@ pub struct DevArguments {
     /// Address where the inbox takes mails.
     #[arg(long, value_name = "ADDRESS", default_value = ":1025")]
     pub smtp_listen: Listen,
+    /// Address of the console: topics, groups, messages, dead letters and sales, live in a browser.
+    #[arg(long, value_name = "ADDRESS", default_value = ":8090")]
+    pub console_listen: Listen,
     /// Use these brokers, host:port separated by commas, instead of the embedded one.
     #[arg(long, value_name = "BROKERS", value_delimiter = ',')]
     pub kafka: Vec<String>,

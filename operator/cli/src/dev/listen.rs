@@ -22,6 +22,9 @@ pub struct Bound {
     pub sandbox_address: SocketAddr,
     pub inbox_address: SocketAddr,
     pub smtp_address: SocketAddr,
+    /// Taken when the console starts.
+    pub console: Option<TcpListener>,
+    pub console_address: SocketAddr,
     addresses: BTreeMap<ServiceId, LocalAddress>,
 }
 
@@ -41,6 +44,7 @@ impl Bound {
         let (stripe, sandbox_address) = bind(arguments.sandbox_listen, "--sandbox-listen").await?;
         let (inbox, inbox_address) = bind(arguments.inbox_listen, "--inbox-listen").await?;
         let (smtp, smtp_address) = bind(arguments.smtp_listen, "--smtp-listen").await?;
+        let (console, console_address) = bind(arguments.console_listen, "--console-listen").await?;
         let any = Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let mut services = BTreeMap::new();
         let mut addresses = BTreeMap::new();
@@ -60,6 +64,8 @@ impl Bound {
             sandbox_address,
             inbox_address,
             smtp_address,
+            console: Some(console),
+            console_address,
             addresses,
         })
     }

@@ -33,6 +33,8 @@ pub struct Report {
     inbox: String,
     /// Where the inbox takes mails.
     smtp: String,
+    /// URL of the console.
+    console: String,
     services: BTreeMap<&'static str, ServiceUrls>,
     #[serde(skip)]
     admin: Vec<(String, SocketAddr)>,
@@ -66,6 +68,7 @@ impl Report {
             sandbox: url(bound.sandbox_address),
             inbox: url(bound.inbox_address),
             smtp: reachable(bound.smtp_address).to_string(),
+            console: url(bound.console_address),
             services: services.collect(),
             admin: running
                 .iter()
@@ -78,6 +81,13 @@ impl Report {
     /// Where `/readyz` of each service is.
     pub fn admin_addresses(&self) -> Vec<(String, SocketAddr)> {
         self.admin.clone()
+    }
+
+    /// Where people go from the console.
+    pub fn links(&self) -> Vec<(String, String)> {
+        let shop = self.gateway.iter().map(|url| ("Shop".to_owned(), url.clone()));
+        let others = [("Inbox", &self.inbox), ("Stripe stand-in", &self.sandbox)];
+        shop.chain(others.map(|(name, url)| (name.to_owned(), url.clone()))).collect()
     }
 
     /// Says on standard output that everything is ready.
@@ -97,6 +107,7 @@ impl Report {
         let mut table = Table::new(&[Column::text(""); 3]);
         let mut row = |cells: &[&str]| table.row(cells.iter().map(|cell| Cell::from(*cell)));
         row(&["ready", self.gateway.as_deref().unwrap_or("(without gateway)")]);
+        row(&["console", &self.console]);
         row(&["Stripe stand-in", &self.sandbox]);
         row(&["inbox", &self.inbox]);
         row(&["mail server", &self.smtp]);
@@ -138,6 +149,7 @@ mod tests {
             sandbox: "http://127.0.0.1:12111".into(),
             inbox: "http://127.0.0.1:8025".into(),
             smtp: "127.0.0.1:1025".into(),
+            console: "http://127.0.0.1:8090".into(),
             services: BTreeMap::from([
                 ("gateway", urls("http://127.0.0.1:8080", "http://127.0.0.1:40001")),
                 ("order", urls("http://127.0.0.1:40002", "http://127.0.0.1:40003")),

@@ -215,10 +215,6 @@ impl<'a> Shopper<'a> {
             match mail["state"].as_str() {
                 Some("sent") => Ok(Some(mail["messageId"].as_str().unwrap_or("?").to_owned())),
                 Some("failed") => Err("the mail server refused it for good".to_owned()),
-                Some("none") => {
-                    Err("the shop sends no mail for this order: --no-mail is content with that"
-                        .into())
-                }
                 _ => Ok(None),
             }
         };
@@ -252,7 +248,11 @@ impl<'a> Shopper<'a> {
                         return Ok(found);
                     }
                     let state = answer["mail"]["state"].as_str().or(answer["status"].as_str());
-                    format!("it is {}", state.unwrap_or("not there"))
+                    match state {
+                        // Not planned yet, or never.
+                        Some("none") => "no mail is planned; --no-mail is content with that".into(),
+                        state => format!("it is {}", state.unwrap_or("not there")),
+                    }
                 }
                 Err(HttpError::Refused { status, said, .. }) if passing(status) => said,
                 Err(source) => return Err(Stop::Http { step, source }),

@@ -1,8 +1,8 @@
 //! One message as a line in words, or as a whole. Pure.
 
 use jiff::Timestamp;
-use storefront_contract::{AnyEvent, CartLine, Incoming as _, Money, Names, headers};
-use storefront_inspect::{Content, Record, is_for_dead_letters};
+use storefront_contract::Names;
+use storefront_inspect::{Content, Record, summary};
 
 use crate::{
     table::cut,
@@ -23,50 +23,6 @@ pub fn text(record: &Record, names: &Names, now: Timestamp, terminal: Terminal) 
     };
     let paint = |tone, text: &str| terminal.paint(tone, text);
     format!("{}  {place}  {}  {what}\n", paint(Tone::Dim, &time), paint(Tone::Strong, &key))
-}
-
-/// What a message says, in one line: an event of ours in words, anything else as it is.
-pub fn summary(record: &Record, names: &Names) -> String {
-    let raw = || Content::of(record.value.as_deref()).line();
-    let prefix = names.prefix();
-    let bare = record.topic.strip_prefix(prefix).unwrap_or(&record.topic);
-    let dead = is_for_dead_letters(bare);
-    // A letter is read as what it was.
-    let origin = record.header(headers::DLQ_TOPIC).filter(|_| dead).unwrap_or(&record.topic);
-    let event = names
-        .parse_topic(origin)
-        .and_then(|topic| AnyEvent::decode(topic, record.value.as_deref()?).ok());
-    let said = event.map_or_else(raw, |event| event_words(&event));
-    if dead {
-        let reason = record.header(headers::DLQ_REASON).unwrap_or("?");
-        return format!("dead ({reason}): {said}");
-    }
-    match record.header(headers::REPLAY_GROUP) {
-        Some(group) => format!("sent back for {group}: {said}"),
-        None => said,
-    }
-}
-
-fn event_words(event: &AnyEvent) -> String {
-    match event {
-        AnyEvent::Payment(it) => {
-            let amount = Money { amount: it.amount, currency: it.currency };
-            format!("paid {amount} for {}, order {}", cart(&it.cart), it.order_id)
-        }
-        AnyEvent::Order(it) => {
-            let amount = Money { amount: it.amount, currency: it.currency };
-            format!("ordered {} for {amount}, order {}", cart(&it.cart), it.order_id)
-        }
-        AnyEvent::Email(it) => {
-            format!("mailed {} {}, order {}", it.template.name(), it.message_id, it.order_id)
-        }
-    }
-}
-
-/// `2 × Nova 5G, 1 × Case`.
-pub fn cart(lines: &[CartLine]) -> String {
-    let line = |line: &CartLine| format!("{} × {}", line.quantity, line.name);
-    lines.iter().map(line).collect::<Vec<_>>().join(", ")
 }
 
 /// Headers and value, indented below the line.

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use storefront_contract::{Names, headers};
-use storefront_inspect::{Record, is_for_dead_letters};
-
-use crate::tail::line;
+use storefront_inspect::{Record, is_for_dead_letters, summary};
 
 /// Everything that was found.
 #[derive(Debug, Serialize)]
@@ -119,7 +117,7 @@ impl Entry {
         } else {
             (Kind::Event, record.happened())
         };
-        let mut what = line::summary(record, names);
+        let mut what = summary(record, names);
         if let Some(error) = record.header(headers::DLQ_ERROR).filter(|_| kind == Kind::DeadLetter)
         {
             what = format!("{what}: {error}");

@@ -48,6 +48,9 @@ fn may_see(from: &str) -> Option<&'static [&'static str]> {
         "storefront-runtime" | "storefront-operator" | "storefront-inspect" => {
             Some(&["storefront-contract"])
         }
+        "storefront-console" => {
+            Some(&["storefront-contract", "storefront-inspect", "storefront-runtime"])
+        }
         "storefront-pipeline-tests" => Some(&["storefront-contract", "storefront-testkit"]),
         _ => Some(&["storefront-contract", "storefront-runtime"]),
     }
