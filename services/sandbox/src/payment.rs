@@ -137,3 +137,40 @@ impl Refusal {
         self != Self::Unauthenticated
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payments_of_older_ledgers_are_read() {
+        let old = |charge: &str, by_bank: bool| {
+            let json = format!(
+                r#"{{"intent_id": "pi_1", "intent_created": 1, "charge_id": "ch_1",
+                     "charge_created": 1, "charge": "{charge}", "by_bank": {by_bank}}}"#
+            );
+            serde_json::from_str::<Payment>(&json).unwrap()
+        };
+        assert_eq!(old("succeeded", false).refused(), None);
+        assert_eq!(old("failed", false).refused(), Some(Refusal::GenericDecline));
+        assert_eq!(old("failed", true).refused(), Some(Refusal::BankFailed));
+        assert_eq!(old("failed", false).charge_id.as_deref(), Some("ch_1"));
+    }
+
+    #[test]
+    fn what_the_bank_will_say_is_not_said_before_it_is_asked() {
+        let payment = Payment {
+            intent_id: "pi_1".into(),
+            intent_created: 1,
+            charge_id: None,
+            charge_created: 1,
+            charge: ChargeState::Challenged,
+            by_bank: false,
+            refusal: Some(Refusal::GenericDecline),
+            payer: Payer::default(),
+        };
+        assert_eq!(payment.refused(), None);
+        let failed = Payment { charge: ChargeState::Failed, ..payment };
+        assert_eq!(failed.refused(), Some(Refusal::GenericDecline));
+    }
+}

@@ -64,6 +64,8 @@ struct Field<'a> {
     value: &'a str,
     placeholder: &'static str,
     kind: &'static str,
+    /// What a browser may fill in: never a card, as the one that it knows is a real one.
+    autocomplete: &'static str,
     numeric: bool,
     mistake: Option<&'static str>,
     focus: bool,
@@ -148,6 +150,7 @@ fn write_form(session: &Session, shown: &Shown, wrong: bool) -> Result<String, a
         value,
         placeholder,
         kind: if id == "email" { "email" } else { "text" },
+        autocomplete: if id == "email" { "email" } else { "off" },
         numeric: matches!(id, "number" | "expiry" | "cvc"),
         mistake: all[place],
         focus: first_wrong == Some(place),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use storefront_sandbox::Sandbox;
 use storefront_testkit::Reply;
 
-use crate::client::{CART, Client};
+use crate::client::{CART, Client, page_text};
 
 const SUCCESS: &str = "http://shop.example/success?session_id=ID";
 
@@ -454,4 +454,21 @@ async fn the_front_page_lists_sessions() {
     for shown in [&format!("href=\"/sandbox/checkout/{id}\""), "processing", "₹38,497.00"] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
+}
+
+/// The pages whole, to be looked at when they change.
+#[tokio::test]
+async fn the_pages_as_they_are_written() {
+    let sandbox = Sandbox::start_for_test().await.unwrap();
+    let shopper = Shopper::arrives(&sandbox).await;
+    let written = |page: Reply| page_text(&page.text(), &[&shopper.id]);
+    insta::assert_snapshot!("checkout_open", written(shopper.looks("").await));
+    let nothing = [("number", ""), ("expiry", ""), ("cvc", ""), ("name", "")];
+    insta::assert_snapshot!("checkout_wrong", written(shopper.pays(&nothing).await));
+    shopper.pays(&[("number", "4000000000009995")]).await;
+    insta::assert_snapshot!("checkout_declined", written(shopper.looks("").await));
+    shopper.pays(&[("number", "4000000000003220")]).await;
+    insta::assert_snapshot!("checkout_challenge", written(shopper.looks("/authenticate").await));
+    shopper.posts("", &[("method", "bank")]).await;
+    insta::assert_snapshot!("checkout_processing", written(shopper.looks("").await));
 }

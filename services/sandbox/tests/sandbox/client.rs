@@ -112,3 +112,24 @@ pub fn redacted(value: &Value) -> Value {
         other => other.clone(),
     }
 }
+
+/// A page as it is written, without what is the same on each of them, and with its ids and times
+/// replaced.
+pub fn page_text(html: &str, ids: &[&str]) -> String {
+    let mut text = html.to_owned();
+    for (from, to) in [("<style>", "</style>"), ("<script>", "</script>")] {
+        if let (Some(start), Some(end)) = (text.find(from), text.find(to)) {
+            text.replace_range(start + from.len()..end, "…");
+        }
+    }
+    for id in ids {
+        text = text.replace(id, "[id]");
+    }
+    let mut parts = text.split("<time datetime=\"");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        whole += "<time>";
+        whole += part.split_once("</time>").map_or(part, |(_, rest)| rest);
+    }
+    whole
+}

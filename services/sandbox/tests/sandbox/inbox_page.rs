@@ -6,7 +6,10 @@ use serde_json::Value;
 use storefront_sandbox::Sandbox;
 use storefront_testkit::{Http, Reply};
 
-use crate::inbox::{receipt, transport};
+use crate::{
+    client::page_text,
+    inbox::{receipt, transport},
+};
 
 struct Reader<'a> {
     sandbox: &'a Sandbox,
@@ -225,4 +228,15 @@ async fn a_large_mail_is_cut_with_a_way_to_the_rest() {
         assert!(page.contains(&format!("href=\"/api/v1/message/{id}/raw\"")));
         assert!(page.contains("(no subject)"));
     }
+}
+
+/// The page whole, to be looked at when it changes.
+#[tokio::test]
+async fn the_page_as_it_is_written() {
+    let sandbox = Sandbox::start_for_test().await.unwrap();
+    let reader = Reader { sandbox: &sandbox };
+    reader.gets(0..2).await;
+    let ids = reader.ids().await;
+    let page = reader.sees(&format!("/mail/{}", ids[0])).await;
+    insta::assert_snapshot!("inbox_page", page_text(&page, &[&ids[0], &ids[1]]));
 }
