@@ -1,6 +1,6 @@
 //! The defaults of the spec, each in one place.
 
-use storefront_contract::{ServiceId, Topic};
+use storefront_contract::{ServiceId, Topic, topics::PARTITIONS_DEFAULT};
 
 use super::TopicPolicy;
 use crate::api::{
@@ -9,7 +9,6 @@ use crate::api::{
 
 const DEFAULT_CURRENCY: &str = "INR";
 const DEFAULT_CATALOG_KEY: &str = "catalog.json";
-const DEFAULT_PARTITIONS: i32 = 3;
 const DEFAULT_REPLICATION_FACTOR: i32 = 3;
 const DEFAULT_MAX_AGE_HOURS: i32 = 72;
 const DEFAULT_REQUEST_TIMEOUT_MS: i32 = 5_000;
@@ -58,7 +57,7 @@ impl StorefrontSpec {
     }
 
     pub(crate) fn partitions(&self) -> i32 {
-        self.topics().and_then(|topics| topics.partitions).unwrap_or(DEFAULT_PARTITIONS)
+        self.topics().and_then(|topics| topics.partitions).unwrap_or(PARTITIONS_DEFAULT)
     }
 
     /// One copy where there is one broker, for development; three otherwise.

@@ -73,12 +73,15 @@ impl<E: Event> Incoming for E {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CartLine {
     /// Product id in the shop's catalog.
+    #[schemars(length(min = 1, max = 64))]
     pub id: String,
     /// Product name at the time of payment.
     pub name: String,
-    /// Pieces, at least 1.
+    /// Pieces.
+    #[schemars(range(min = 1))]
     pub quantity: u32,
     /// Price of one piece, in minor units, at the time of payment.
+    #[schemars(range(min = 0))]
     pub price: i64,
 }
 
@@ -87,7 +90,9 @@ pub struct CartLine {
 #[serde(rename_all = "camelCase")]
 pub struct PaymentSuccessful {
     /// The shopper, as the shop's front end named them.
+    #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub user_id: String,
+    #[schemars(length(min = 1, max = CART_MAX_LINES))]
     pub cart: Vec<CartLine>,
     /// Total charged, in minor units; the sum of the lines.
     pub amount: i64,
@@ -96,6 +101,7 @@ pub struct PaymentSuccessful {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Stripe's Checkout session.
+    #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub session_id: String,
     /// The order that this payment becomes.
     pub order_id: Uuid,
@@ -108,12 +114,18 @@ pub struct PaymentSuccessful {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderSuccessful {
+    /// The id that `payment-successful` named.
     pub order_id: Uuid,
+    /// The shopper, as the shop's front end named them.
+    #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub user_id: String,
+    #[schemars(length(min = 1, max = CART_MAX_LINES))]
     pub cart: Vec<CartLine>,
-    /// Total charged, in minor units.
+    /// Total charged, in minor units; the sum of the lines.
     pub amount: i64,
     pub currency: Currency,
+    /// Stripe's Checkout session.
+    #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub session_id: String,
     /// When the order was stored (RFC 3339).
     #[schemars(with = "String", extend("format" = "date-time"))]
@@ -151,9 +163,15 @@ impl Template {
 #[serde(rename_all = "camelCase")]
 pub struct EmailSuccessful {
     /// The mail's `Message-ID`, without angle brackets.
+    #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub message_id: String,
+    /// The shopper, as the shop's front end named them.
+    #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub user_id: String,
+    /// The order that the mail is about.
     pub order_id: Uuid,
+    /// Stripe's Checkout session.
+    #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub session_id: String,
     pub template: Template,
     /// When the server took it (RFC 3339).

@@ -3,11 +3,13 @@
 //! Invariant: no I/O, no clock, no randomness, no async runtime, no Kubernetes. Everything here is
 //! data and pure functions, so that the operator, the services and `storefront dev` cannot disagree.
 
+pub mod asyncapi;
 pub mod cart;
 pub mod catalog;
 pub mod color;
 pub mod envelope;
 pub mod events;
+pub mod examples;
 pub mod ids;
 pub mod money;
 pub mod notice;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Product {
     /// Identifier, unique in the shop: 1 to 64 letters, digits, `.`, `_` and `-`.
+    #[schemars(regex(pattern = ID_PATTERN))]
     pub id: String,
     /// Name shown to the shopper and on the receipt, 1 to 200 characters.
     pub name: String,
@@ -17,6 +18,8 @@ pub struct Product {
     pub image: Option<String>,
 }
 
+/// What [`is_product_id`] takes, for schemas.
+pub const ID_PATTERN: &str = "^[A-Za-z0-9._-]{1,64}$";
 /// Longest product id.
 pub const ID_MAX_LENGTH: usize = 64;
 

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::catalog::{CATALOG, ServiceId, service};
 
+/// How many partitions a topic has unless the manifest says otherwise.
+pub const PARTITIONS_DEFAULT: i32 = 3;
+
 /// A topic of the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
@@ -26,6 +29,21 @@ impl Topic {
             Self::PaymentSuccessful => "payment-successful",
             Self::OrderSuccessful => "order-successful",
             Self::EmailSuccessful => "email-successful",
+        }
+    }
+
+    /// When an event of it is sent, for people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::PaymentSuccessful => {
+                "A Checkout session was paid: sent once for each, by payment"
+            }
+            Self::OrderSuccessful => {
+                "An order was stored: sent once for each paid session, by order"
+            }
+            Self::EmailSuccessful => {
+                "A mail was accepted by the mail server: sent once for each, by email"
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Events as other programs see them, and what is refused.
 
 use storefront_contract::{
-    AnyEvent, Event, Incoming, PaymentSuccessful, Topic,
+    AnyEvent, EmailSuccessful, Event, Incoming, OrderSuccessful, PaymentSuccessful, Topic,
+    examples, ids,
     schemas::{file_name, schemas},
 };
 
@@ -53,4 +54,26 @@ fn the_schemas_under_version_control_are_those_of_the_types() {
         let now = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
         assert_eq!(kept, now, "{file} is not in step: run `make generate`");
     }
+}
+
+#[test]
+fn the_examples_are_events_with_the_ids_that_follow() {
+    fn check<E: Event>() -> E {
+        let value = examples::value(E::TOPIC);
+        let event = E::decode(E::TOPIC, value.to_string().as_bytes()).unwrap();
+        assert_eq!(serde_json::to_value(&event).unwrap(), value, "{}", E::TOPIC);
+        let (shop, headers) = (examples::SHOP.parse().unwrap(), examples::headers(E::TOPIC));
+        assert_eq!(headers["ce_type"], E::TYPE);
+        let id = ids::event_id(&shop, E::TYPE, &event.identity());
+        assert_eq!(headers["ce_id"], id.to_string(), "{}", E::TOPIC);
+        event
+    }
+    let payment = check::<PaymentSuccessful>();
+    let shop = examples::SHOP.parse().unwrap();
+    assert_eq!(payment.order_id, ids::order_id(&shop, examples::SESSION_ID));
+    check::<OrderSuccessful>();
+    // The mail is named by the id of the event that tells of it.
+    let email = check::<EmailSuccessful>();
+    let id = ids::event_id(&shop, EmailSuccessful::TYPE, &email.identity());
+    assert_eq!(email.message_id, format!("{id}@example.com"));
 }
