@@ -1,87 +1,88 @@
 //! The sandbox's settings as variables, for the program of its own. `storefront dev` builds
 //! [`SandboxSettings`] itself.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
-use storefront_contract::settings::{Reader, Settings, SettingsError, Source};
+use storefront_contract::{
+    section,
+    settings::{
+        Field, Need, Reader, Variable, Variables,
+        declare::{List, Optional, OptionalFile, Or},
+    },
+};
 use storefront_runtime::SecretFile;
 use tokio::net::TcpListener;
 
 use crate::SandboxSettings;
 
-/// Variables of `storefront-sandbox`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SandboxConfig {
-    /// `SANDBOX_STRIPE_LISTEN`: default 127.0.0.1:12111.
-    pub stripe_listen: SocketAddr,
-    /// `SANDBOX_INBOX_LISTEN`: default 127.0.0.1:8025.
-    pub inbox_listen: SocketAddr,
-    /// `SANDBOX_SMTP_LISTEN`: default 127.0.0.1:1025.
-    pub smtp_listen: SocketAddr,
-    /// `SANDBOX_DATA`: directory of the ledger. Without it all is in memory.
-    pub data: Option<PathBuf>,
-    /// `PUBLIC_URL`: where shoppers reach the checkout page. Default: the sandbox's own address.
-    pub public_url: Option<String>,
-    /// `STRIPE_API_KEY_FILE`: the shop's key, to refuse a live one.
-    pub api_key_file: Option<PathBuf>,
-    /// `SANDBOX_WEBHOOK_URL`: where events are sent.
-    pub webhook_url: Option<String>,
-    /// `SANDBOX_WEBHOOK_SECRET_FILE`: signs what is sent.
-    pub webhook_secret_file: Option<PathBuf>,
-    /// `SANDBOX_WEBHOOK_EVENTS`: types that are sent, separated by commas. Default: all.
-    pub webhook_events: Vec<String>,
+const LOCAL: [u8; 4] = [127, 0, 0, 1];
+
+section! {
+    /// Variables of `storefront-sandbox`.
+    pub struct SandboxConfig {
+        /// Address and port of Stripe's API, the control API and the checkout page.
+        pub stripe_listen: SocketAddr = Or("SANDBOX_STRIPE_LISTEN", (LOCAL, 12_111).into()),
+        /// Address and port of the inbox's pages and of Mailpit's API.
+        pub inbox_listen: SocketAddr = Or("SANDBOX_INBOX_LISTEN", (LOCAL, 8_025).into()),
+        /// Address and port where mails are taken.
+        pub smtp_listen: SocketAddr = Or("SANDBOX_SMTP_LISTEN", (LOCAL, 1_025).into()),
+        /// Folder of the ledger. Without it all is in memory.
+        pub data: Option<PathBuf> = OptionalFile("SANDBOX_DATA"),
+        /// Where shoppers reach the checkout page; without it at the sandbox's own address.
+        pub public_url: Option<String> = Optional("PUBLIC_URL"),
+        /// File with the shop's key, to refuse a live one.
+        pub api_key_file: Option<PathBuf> = OptionalFile("STRIPE_API_KEY_FILE"),
+        /// Where events are sent, and the file with the secret that signs them.
+        pub webhook: Option<Webhook> = WebhookFields,
+        /// Types of events that are sent, separated by commas; without it all.
+        pub webhook_events: Vec<String> = List("SANDBOX_WEBHOOK_EVENTS"),
+    }
 }
 
-impl Settings for SandboxConfig {
-    fn read(source: &dyn Source) -> Result<Self, SettingsError> {
-        let mut reader = Reader::new(source);
-        let r = &mut reader;
-        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let stripe_listen = r.or("SANDBOX_STRIPE_LISTEN", local(12_111));
-        let inbox_listen = r.or("SANDBOX_INBOX_LISTEN", local(8_025));
-        let smtp_listen = r.or("SANDBOX_SMTP_LISTEN", local(1_025));
-        let data = r.optional_path("SANDBOX_DATA");
-        let public_url = r.raw("PUBLIC_URL");
-        let api_key_file = r.optional_path("STRIPE_API_KEY_FILE");
-        let webhook_url = r.raw("SANDBOX_WEBHOOK_URL");
-        let webhook_secret_file = r.optional_path("SANDBOX_WEBHOOK_SECRET_FILE");
-        let webhook_events = r.list("SANDBOX_WEBHOOK_EVENTS");
-        if webhook_url.is_some() && webhook_secret_file.is_none() {
-            r.problem("SANDBOX_WEBHOOK_SECRET_FILE", "is missing: deliveries must be signed");
-        }
-        let settings = (|| {
-            Some(Self {
-                stripe_listen: stripe_listen?,
-                inbox_listen: inbox_listen?,
-                smtp_listen: smtp_listen?,
-                data,
-                public_url,
-                api_key_file,
-                webhook_url,
-                webhook_secret_file,
-                webhook_events: webhook_events?,
-            })
-        })();
-        reader.finish(settings)
+/// Where events are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Such as `http://gateway:8080/payment/webhook`.
+    pub url: String,
+    /// Signs what is sent.
+    pub secret_file: PathBuf,
+}
+
+/// Two variables: with the first, the second must be there.
+struct WebhookFields;
+
+const WEBHOOK_URL: &str = "SANDBOX_WEBHOOK_URL";
+const WEBHOOK_SECRET_FILE: &str = "SANDBOX_WEBHOOK_SECRET_FILE";
+
+impl Field<Option<Webhook>> for WebhookFields {
+    fn read(&self, reader: &mut Reader<'_>) -> Option<Option<Webhook>> {
+        let Some(url) = reader.raw(WEBHOOK_URL) else { return Some(None) };
+        let Some(secret_file) = reader.optional_path(WEBHOOK_SECRET_FILE) else {
+            reader.problem(WEBHOOK_SECRET_FILE, "is missing: deliveries must be signed");
+            return None;
+        };
+        Some(Some(Webhook { url, secret_file }))
     }
 
-    fn write(&self) -> BTreeMap<String, String> {
-        let Self { stripe_listen, inbox_listen, smtp_listen, data, public_url, .. } = self;
-        let Self { api_key_file, webhook_url, webhook_secret_file, webhook_events, .. } = self;
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
-        let variables = [
-            ("SANDBOX_STRIPE_LISTEN", Some(stripe_listen.to_string())),
-            ("SANDBOX_INBOX_LISTEN", Some(inbox_listen.to_string())),
-            ("SANDBOX_SMTP_LISTEN", Some(smtp_listen.to_string())),
-            ("SANDBOX_DATA", path(data)),
-            ("PUBLIC_URL", public_url.clone()),
-            ("STRIPE_API_KEY_FILE", path(api_key_file)),
-            ("SANDBOX_WEBHOOK_URL", webhook_url.clone()),
-            ("SANDBOX_WEBHOOK_SECRET_FILE", path(webhook_secret_file)),
-            ("SANDBOX_WEBHOOK_EVENTS", Some(webhook_events.join(","))),
-        ];
-        variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    fn write(&self, value: &Option<Webhook>, variables: &mut Variables) {
+        if let Some(Webhook { url, secret_file }) = value {
+            variables.insert(WEBHOOK_URL.into(), url.clone());
+            variables.insert(WEBHOOK_SECRET_FILE.into(), secret_file.display().to_string());
+        }
+    }
+
+    fn describe(&self, _: &'static str, list: &mut Vec<Variable>) {
+        for (name, meaning) in [
+            (WEBHOOK_URL, "Where events are sent: `http://HOST:PORT/payment/webhook`."),
+            (
+                WEBHOOK_SECRET_FILE,
+                "File with the secret that signs them; must be there with the URL.",
+            ),
+        ] {
+            let meaning = meaning.to_owned();
+            list.push(Variable { name, meaning, need: Need::Optional, limits: None });
+        }
     }
 }
 
@@ -97,11 +98,11 @@ impl SandboxConfig {
         if let Some(file) = self.api_key_file {
             settings.api_keys.push(SecretFile::new(file).read()?);
         }
-        if let Some(file) = self.webhook_secret_file {
-            settings.webhook_secret = Some(SecretFile::new(file).read()?);
+        if let Some(webhook) = self.webhook {
+            settings.webhook_secret = Some(SecretFile::new(webhook.secret_file).read()?);
+            settings.webhook_url = Some(webhook.url);
         }
         settings.data = self.data;
-        settings.webhook_url = self.webhook_url;
         settings.webhook_events = self.webhook_events;
         Ok(settings)
     }
@@ -113,6 +114,10 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use storefront_contract::settings::Settings as _;
+
     use super::*;
 
     #[test]

@@ -2,22 +2,28 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{Reader, Variables, put, put_path};
+use super::{
+    Field, Need, Reader, Variable, Variables,
+    declare::{Within, put_path},
+};
+use crate::section;
 
-/// Where a service keeps its state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatabaseSettings {
-    pub url: DatabaseUrl,
-    /// `DATABASE_MAX_CONNECTIONS`: per process, PostgreSQL only. Default 8.
-    pub max_connections: u32,
+section! {
+    /// Where a service keeps its state.
+    pub struct DatabaseSettings {
+        /// `postgres://user:password@host:port/database` or `sqlite:PATH`
+        pub url: DatabaseUrl = UrlOrFile,
+        /// Connections of one process; PostgreSQL only.
+        pub max_connections: u32 = Within("DATABASE_MAX_CONNECTIONS", 8, 2..=200),
+    }
 }
 
 /// `postgres://user:password@host:port/database` or `sqlite:PATH`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// `DATABASE_URL`: for SQLite and for development, as it may hold a password.
+    /// For SQLite and for development, as it may hold a password.
     Plain(String),
-    /// `DATABASE_URL_FILE`: a mounted Secret, read again when it changes.
+    /// A mounted Secret, read again when it changes.
     File(PathBuf),
 }
 
@@ -33,41 +39,51 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-impl DatabaseSettings {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let url = match (reader.raw("DATABASE_URL"), reader.optional_path("DATABASE_URL_FILE")) {
+/// One of two variables.
+struct UrlOrFile;
+
+impl Field<DatabaseUrl> for UrlOrFile {
+    fn read(&self, reader: &mut Reader<'_>) -> Option<DatabaseUrl> {
+        match (reader.raw("DATABASE_URL"), reader.optional_path("DATABASE_URL_FILE")) {
             (Some(url), None) => {
                 let known = ["postgres://", "postgresql://", "sqlite:"];
                 if known.iter().any(|scheme| url.starts_with(scheme)) {
-                    Some(DatabaseUrl::Plain(url))
-                } else {
-                    reader.problem(
-                        "DATABASE_URL",
-                        "has an unknown scheme: write postgres://user:password@host/database or sqlite:PATH",
-                    );
-                    None
+                    return Some(DatabaseUrl::Plain(url));
                 }
+                reader.problem(
+                    "DATABASE_URL",
+                    "has an unknown scheme: write postgres://user:password@host/database or sqlite:PATH",
+                );
             }
-            (None, Some(path)) => Some(DatabaseUrl::File(path)),
-            (None, None) => {
-                reader.problem("DATABASE_URL_FILE", "is missing (or DATABASE_URL)");
-                None
-            }
+            (None, Some(path)) => return Some(DatabaseUrl::File(path)),
+            (None, None) => reader.problem("DATABASE_URL_FILE", "is missing (or DATABASE_URL)"),
             (Some(_), Some(_)) => {
                 reader.problem("DATABASE_URL", "and DATABASE_URL_FILE are both set; keep one");
-                None
             }
-        };
-        let max_connections = reader.within("DATABASE_MAX_CONNECTIONS", 8, (2, 200));
-        Some(Self { url: url?, max_connections: u32::try_from(max_connections?).ok()? })
+        }
+        None
     }
 
-    pub(super) fn write(&self, variables: &mut Variables) {
-        let Self { url, max_connections } = self;
-        match url {
-            DatabaseUrl::Plain(url) => put(variables, "DATABASE_URL", url),
+    fn write(&self, value: &DatabaseUrl, variables: &mut Variables) {
+        match value {
+            DatabaseUrl::Plain(url) => {
+                variables.insert("DATABASE_URL".into(), url.clone());
+            }
             DatabaseUrl::File(path) => put_path(variables, "DATABASE_URL_FILE", path),
         }
-        put(variables, "DATABASE_MAX_CONNECTIONS", max_connections);
+    }
+
+    fn describe(&self, meaning: &'static str, list: &mut Vec<Variable>) {
+        for (name, where_from) in [
+            (
+                "DATABASE_URL_FILE",
+                "in a file, as it may hold a password; read again when it changes",
+            ),
+            ("DATABASE_URL", "in the variable itself: for SQLite and for development"),
+        ] {
+            let meaning =
+                format!("{}, {where_from}. One of the two must be given.", meaning.trim());
+            list.push(Variable { name, meaning, need: Need::Optional, limits: None });
+        }
     }
 }

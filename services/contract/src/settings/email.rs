@@ -1,49 +1,52 @@
 //! Settings of email.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use url::Url;
 
 use super::{
-    Branding, Common, DatabaseSettings, KafkaSettings, Reader, Settings, SettingsError, Source,
-    Variables, payment::http_url, put, put_path,
+    Branding, Common, DatabaseSettings, Field, KafkaSettings, Need, Reader, Variable, Variables,
+    declare::{HttpUrl, Or, Part, Required, Within, put_path},
 };
-use crate::topics::Topic;
+use crate::{section, topics::Topic};
 
-/// Settings of email.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmailSettings {
-    pub common: Common,
-    /// Of the mails.
-    pub branding: Branding,
-    pub kafka: KafkaSettings,
-    pub database: DatabaseSettings,
-    pub smtp: SmtpSettings,
-    /// `EMAIL_FROM`: sender of every mail, such as `Demo <shop@example.com>`.
-    pub from: String,
-    /// `EMAIL_SEND_ON`: topics whose events become a mail. Default `payment-successful`.
-    pub send_on: Vec<Topic>,
-    /// `PUBLIC_URL`: where the mail's link back leads.
-    pub public_url: Url,
-    /// `EMAIL_MAX_AGE_HOURS`: an older event is not mailed any more. Default 72.
-    pub max_age_hours: u64,
+section! {
+    /// Settings of email.
+    pub struct EmailSettings {
+        pub common: Common = Part,
+        /// Of the mails.
+        pub branding: Branding = Part,
+        pub kafka: KafkaSettings = Part,
+        pub database: DatabaseSettings = Part,
+        pub smtp: SmtpSettings = Part,
+        /// Sender of every mail, such as `Demo <shop@example.com>`.
+        pub from: String = Required("EMAIL_FROM"),
+        /// Topics whose events become a mail: `payment-successful`, `order-successful`, or both with a
+        /// comma between them.
+        pub send_on: Vec<Topic> = SendOn("EMAIL_SEND_ON"),
+        /// Where the mail's link back leads.
+        pub public_url: Url = HttpUrl("PUBLIC_URL", None),
+        /// An older event is not mailed any more.
+        pub max_age_hours: u64 = Within("EMAIL_MAX_AGE_HOURS", 72, 1..=8_760),
+    }
 }
 
-/// The mail server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SmtpSettings {
-    /// `SMTP_HOST`.
-    pub host: String,
-    /// `SMTP_PORT`.
-    pub port: u16,
-    /// `SMTP_TLS`: `none`, `starttls` (required, never opportunistic) or `implicit`.
-    pub tls: SmtpTls,
-    /// `SMTP_USERNAME_FILE` and `SMTP_PASSWORD_FILE`.
-    pub credentials: Option<(PathBuf, PathBuf)>,
-    /// `SMTP_TIMEOUT_MS`: for one whole mail, from connection to the server's last word. Default 30000.
-    pub timeout_ms: u64,
-    /// `SMTP_CONNECTIONS`: mails under way at once. Default 4.
-    pub connections: u32,
+section! {
+    /// The mail server.
+    pub struct SmtpSettings {
+        /// Its name or address.
+        pub host: String = Required("SMTP_HOST"),
+        /// Its port.
+        pub port: u16 = Required("SMTP_PORT"),
+        /// `none`, `starttls` (required, never opportunistic) or `implicit`.
+        pub tls: SmtpTls = Or("SMTP_TLS", SmtpTls::StartTls),
+        /// Files with name and password.
+        pub credentials: Option<(PathBuf, PathBuf)> = Credentials,
+        /// For one whole mail, from connection to the server's last word.
+        pub timeout_ms: u64 = Within("SMTP_TIMEOUT_MS", 30_000, 10..=600_000),
+        /// Mails under way at once.
+        pub connections: u32 = Within("SMTP_CONNECTIONS", 4, 1..=64),
+    }
 }
 
 /// How the connection to the mail server is protected.
@@ -77,6 +80,12 @@ impl FromStr for SmtpTls {
     }
 }
 
+impl fmt::Display for SmtpTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// A topic by its name before the prefix, for lists in settings.
 struct TopicName(Topic);
 
@@ -93,95 +102,60 @@ impl FromStr for TopicName {
     }
 }
 
-impl SmtpSettings {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let host = reader.required("SMTP_HOST");
-        let port = reader.required("SMTP_PORT");
-        let tls = reader.or("SMTP_TLS", SmtpTls::StartTls);
-        let user = reader.optional_path("SMTP_USERNAME_FILE");
-        let password = reader.optional_path("SMTP_PASSWORD_FILE");
-        if user.is_some() != password.is_some() {
-            reader.problem(
-                "SMTP_USERNAME_FILE",
-                "and SMTP_PASSWORD_FILE go together; set both or none",
-            );
+struct SendOn(&'static str);
+
+impl Field<Vec<Topic>> for SendOn {
+    fn read(&self, reader: &mut Reader<'_>) -> Option<Vec<Topic>> {
+        let topics = reader.list::<TopicName>(self.0)?;
+        if topics.is_empty() {
+            return Some(vec![Topic::PaymentSuccessful]);
         }
-        let timeout_ms = reader.within("SMTP_TIMEOUT_MS", 30_000, (10, 600_000));
-        let connections = reader.within("SMTP_CONNECTIONS", 4, (1, 64));
-        Some(Self {
-            host: host?,
-            port: port?,
-            tls: tls?,
-            credentials: user.zip(password),
-            timeout_ms: timeout_ms?,
-            connections: u32::try_from(connections?).ok()?,
-        })
+        Some(topics.into_iter().map(|name| name.0).collect())
     }
 
-    fn write(&self, variables: &mut Variables) {
-        let Self { host, port, tls, credentials, timeout_ms, connections } = self;
-        put(variables, "SMTP_HOST", host);
-        put(variables, "SMTP_PORT", port);
-        put(variables, "SMTP_TLS", tls.name());
-        if let Some((username, password)) = credentials {
-            put_path(variables, "SMTP_USERNAME_FILE", username);
-            put_path(variables, "SMTP_PASSWORD_FILE", password);
-        }
-        put(variables, "SMTP_TIMEOUT_MS", timeout_ms);
-        put(variables, "SMTP_CONNECTIONS", connections);
+    fn write(&self, value: &Vec<Topic>, variables: &mut Variables) {
+        let topics: Vec<_> = value.iter().map(|topic| topic.name()).collect();
+        variables.insert(self.0.into(), topics.join(","));
+    }
+
+    fn describe(&self, meaning: &'static str, list: &mut Vec<Variable>) {
+        let need = Need::Default(Topic::PaymentSuccessful.name().into());
+        let meaning = meaning.trim().to_owned();
+        list.push(Variable { name: self.0, meaning, need, limits: None });
     }
 }
 
-impl Settings for EmailSettings {
-    fn read(source: &dyn Source) -> Result<Self, SettingsError> {
-        let mut reader = Reader::new(source);
-        let r = &mut reader;
-        let common = Common::read(r);
-        let branding = Branding::read(r, common.as_ref());
-        let kafka = KafkaSettings::read(r);
-        let database = DatabaseSettings::read(r);
-        let smtp = SmtpSettings::read(r);
-        let from = r.required("EMAIL_FROM");
-        let send_on = r.list::<TopicName>("EMAIL_SEND_ON").map(|topics| {
-            if topics.is_empty() {
-                vec![Topic::PaymentSuccessful]
-            } else {
-                topics.into_iter().map(|name| name.0).collect()
-            }
-        });
-        let public_url =
-            r.required::<String>("PUBLIC_URL").and_then(|text| http_url(r, "PUBLIC_URL", &text));
-        let max_age_hours = r.within("EMAIL_MAX_AGE_HOURS", 72, (1, 24 * 365));
-        let settings = (|| {
-            Some(Self {
-                common: common?,
-                branding: branding?,
-                kafka: kafka?,
-                database: database?,
-                smtp: smtp?,
-                from: from?,
-                send_on: send_on?,
-                public_url: public_url?,
-                max_age_hours: max_age_hours?,
-            })
-        })();
-        reader.finish(settings)
+/// Two variables that go together.
+struct Credentials;
+
+const USERNAME_FILE: &str = "SMTP_USERNAME_FILE";
+const PASSWORD_FILE: &str = "SMTP_PASSWORD_FILE";
+
+impl Field<Option<(PathBuf, PathBuf)>> for Credentials {
+    fn read(&self, reader: &mut Reader<'_>) -> Option<Option<(PathBuf, PathBuf)>> {
+        let user = reader.optional_path(USERNAME_FILE);
+        let password = reader.optional_path(PASSWORD_FILE);
+        if user.is_some() != password.is_some() {
+            let problem = format!("and {PASSWORD_FILE} go together; set both or none");
+            reader.problem(USERNAME_FILE, problem);
+        }
+        Some(user.zip(password))
     }
 
-    fn write(&self) -> BTreeMap<String, String> {
-        let Self { common, branding, kafka, database, smtp, .. } = self;
-        let Self { from, send_on, public_url, max_age_hours, .. } = self;
-        let mut variables = BTreeMap::new();
-        common.write(&mut variables);
-        branding.write(&mut variables);
-        kafka.write(&mut variables);
-        database.write(&mut variables);
-        smtp.write(&mut variables);
-        put(&mut variables, "EMAIL_FROM", from);
-        let topics: Vec<_> = send_on.iter().map(|topic| topic.name()).collect();
-        put(&mut variables, "EMAIL_SEND_ON", topics.join(","));
-        put(&mut variables, "PUBLIC_URL", public_url);
-        put(&mut variables, "EMAIL_MAX_AGE_HOURS", max_age_hours);
-        variables
+    fn write(&self, value: &Option<(PathBuf, PathBuf)>, variables: &mut Variables) {
+        if let Some((username, password)) = value {
+            put_path(variables, USERNAME_FILE, username);
+            put_path(variables, PASSWORD_FILE, password);
+        }
+    }
+
+    fn describe(&self, _: &'static str, list: &mut Vec<Variable>) {
+        for (name, meaning, other) in [
+            (USERNAME_FILE, "File with the user's name", PASSWORD_FILE),
+            (PASSWORD_FILE, "File with the password", USERNAME_FILE),
+        ] {
+            let meaning = format!("{meaning}; goes together with `{other}`.");
+            list.push(Variable { name, meaning, need: Need::Optional, limits: None });
+        }
     }
 }

@@ -1,31 +1,36 @@
 //! Settings of the gateway.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use url::Url;
 
-use super::{Branding, Common, Reader, Settings, SettingsError, Source, put};
+use super::{
+    Branding, Common,
+    declare::{List, Or, Part, Within},
+};
+use crate::section;
 
-/// Settings of the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GatewaySettings {
-    pub common: Common,
-    /// Of the pages.
-    pub branding: Branding,
-    /// `ROUTES`: `PREFIX=SERVICE@URL`, separated by commas; the longest prefix wins.
-    pub routes: Vec<Route>,
-    /// `PAGES`: whether the built-in cart and success pages are served. Default true.
-    pub pages: bool,
-    /// `TRUSTED_PROXIES`: networks whose `X-Forwarded-*` headers are believed. Default none.
-    pub trusted_proxies: Vec<Cidr>,
-    /// `BODY_MAX_BYTES`: largest request body. Default 2 MiB.
-    pub body_max_bytes: u64,
-    /// `REQUEST_TIMEOUT_MS`: for a request's head, and again for its body. Default 5000.
-    pub request_timeout_ms: u64,
-    /// `CONNECT_TIMEOUT_MS`: for a connection to a service. Default 1000.
-    pub connect_timeout_ms: u64,
-    /// `UPSTREAM_TIMEOUT_MS`: until a service has answered with a head. Default 30000.
-    pub upstream_timeout_ms: u64,
+section! {
+    /// Settings of the gateway.
+    pub struct GatewaySettings {
+        pub common: Common = Part,
+        /// Of the pages.
+        pub branding: Branding = Part,
+        /// `PREFIX=SERVICE@URL`, separated by commas; the longest prefix wins.
+        pub routes: Vec<Route> = List("ROUTES"),
+        /// Whether the built-in cart and success pages are served.
+        pub pages: bool = Or("PAGES", true),
+        /// Networks whose `X-Forwarded-*` headers are believed, separated by commas.
+        pub trusted_proxies: Vec<Cidr> = List("TRUSTED_PROXIES"),
+        /// Largest request body.
+        pub body_max_bytes: u64 = Within("BODY_MAX_BYTES", 2 << 20, (1 << 10)..=(64 << 20)),
+        /// For a request's head, and again for its body.
+        pub request_timeout_ms: u64 = Within("REQUEST_TIMEOUT_MS", 5_000, 10..=600_000),
+        /// For a connection to a service.
+        pub connect_timeout_ms: u64 = Within("CONNECT_TIMEOUT_MS", 1_000, 10..=60_000),
+        /// Until a service has answered with a head.
+        pub upstream_timeout_ms: u64 = Within("UPSTREAM_TIMEOUT_MS", 30_000, 10..=600_000),
+    }
 }
 
 /// One route of the gateway.
@@ -113,55 +118,5 @@ impl FromStr for Cidr {
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix_length)
-    }
-}
-
-fn joined<T: ToString>(list: &[T]) -> String {
-    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-impl Settings for GatewaySettings {
-    fn read(source: &dyn Source) -> Result<Self, SettingsError> {
-        let mut reader = Reader::new(source);
-        let r = &mut reader;
-        let common = Common::read(r);
-        let branding = Branding::read(r, common.as_ref());
-        let routes = r.list("ROUTES");
-        let pages = r.flag("PAGES", true);
-        let trusted_proxies = r.list("TRUSTED_PROXIES");
-        let body_max_bytes = r.within("BODY_MAX_BYTES", 2 << 20, (1 << 10, 64 << 20));
-        let request_timeout_ms = r.within("REQUEST_TIMEOUT_MS", 5_000, (10, 600_000));
-        let connect_timeout_ms = r.within("CONNECT_TIMEOUT_MS", 1_000, (10, 60_000));
-        let upstream_timeout_ms = r.within("UPSTREAM_TIMEOUT_MS", 30_000, (10, 600_000));
-        let settings = (|| {
-            Some(Self {
-                common: common?,
-                branding: branding?,
-                routes: routes?,
-                pages: pages?,
-                trusted_proxies: trusted_proxies?,
-                body_max_bytes: body_max_bytes?,
-                request_timeout_ms: request_timeout_ms?,
-                connect_timeout_ms: connect_timeout_ms?,
-                upstream_timeout_ms: upstream_timeout_ms?,
-            })
-        })();
-        reader.finish(settings)
-    }
-
-    fn write(&self) -> BTreeMap<String, String> {
-        let Self { common, branding, routes, pages, trusted_proxies, body_max_bytes, .. } = self;
-        let Self { request_timeout_ms, connect_timeout_ms, upstream_timeout_ms, .. } = self;
-        let mut variables = BTreeMap::new();
-        common.write(&mut variables);
-        branding.write(&mut variables);
-        put(&mut variables, "ROUTES", joined(routes));
-        put(&mut variables, "PAGES", pages);
-        put(&mut variables, "TRUSTED_PROXIES", joined(trusted_proxies));
-        put(&mut variables, "BODY_MAX_BYTES", body_max_bytes);
-        put(&mut variables, "REQUEST_TIMEOUT_MS", request_timeout_ms);
-        put(&mut variables, "CONNECT_TIMEOUT_MS", connect_timeout_ms);
-        put(&mut variables, "UPSTREAM_TIMEOUT_MS", upstream_timeout_ms);
-        variables
     }
 }

@@ -2,37 +2,40 @@
 
 use std::path::PathBuf;
 
-use super::{Reader, Variables, put, put_path};
-use crate::topics::Names;
+use super::{
+    Field, Need, Reader, Variable, Variables,
+    declare::{OptionalFile, Or, Part, put_path},
+};
+use crate::{section, topics::Names};
 
-/// How to reach the brokers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KafkaSettings {
-    /// `KAFKA_BROKERS`: `host:port`, separated by commas.
-    pub brokers: Vec<String>,
-    /// `KAFKA_PREFIX`: goes before every topic and group; empty by default.
-    pub prefix: String,
-    pub security: KafkaSecurity,
+section! {
+    /// How to reach the brokers.
+    pub struct KafkaSettings {
+        /// `host:port`, separated by commas.
+        pub brokers: Vec<String> = Brokers("KAFKA_BROKERS"),
+        /// Goes before every topic and group, so that shops can share brokers.
+        pub prefix: String = Or("KAFKA_PREFIX", String::new()),
+        pub security: KafkaSecurity = Part,
+    }
 }
 
-/// `KAFKA_TLS`, `KAFKA_CA_FILE`, `KAFKA_SASL_*`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct KafkaSecurity {
-    /// `KAFKA_TLS`: encrypt, and check the broker's certificate and name.
-    pub tls: bool,
-    /// `KAFKA_CA_FILE`: certificates (PEM) to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    pub sasl: Option<Sasl>,
+section! {
+    /// How connections to the brokers are protected.
+    #[derive(Default)]
+    pub struct KafkaSecurity {
+        /// Encrypt, and check the broker's certificate and name.
+        pub tls: bool = Or("KAFKA_TLS", false),
+        /// Certificates (PEM) to trust instead of the system's.
+        pub ca_file: Option<PathBuf> = OptionalFile("KAFKA_CA_FILE"),
+        pub sasl: Option<Sasl> = SaslFields,
+    }
 }
 
 /// Credentials of a Kafka user, in files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sasl {
-    /// `KAFKA_SASL_MECHANISM`.
     pub mechanism: SaslMechanism,
-    /// `KAFKA_SASL_USERNAME_FILE`.
     pub username_file: PathBuf,
-    /// `KAFKA_SASL_PASSWORD_FILE`.
     pub password_file: PathBuf,
 }
 
@@ -72,61 +75,74 @@ impl KafkaSettings {
     pub fn names(&self) -> Names {
         Names::new(&self.prefix)
     }
+}
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let brokers = reader.list::<String>("KAFKA_BROKERS").filter(|list| !list.is_empty());
+struct Brokers(&'static str);
+
+impl Field<Vec<String>> for Brokers {
+    fn read(&self, reader: &mut Reader<'_>) -> Option<Vec<String>> {
+        let brokers = reader.list::<String>(self.0).filter(|list| !list.is_empty());
         if brokers.is_none() {
-            reader.problem("KAFKA_BROKERS", "is missing: write host:port, separated by commas");
+            reader.problem(self.0, "is missing: write host:port, separated by commas");
         }
         for broker in brokers.iter().flatten() {
             if !broker.rsplit_once(':').is_some_and(|(host, port)| {
                 !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
             }) {
-                reader.problem("KAFKA_BROKERS", format!("has {broker:?}; write host:port"));
+                reader.problem(self.0, format!("has {broker:?}; write host:port"));
             }
         }
-        let prefix = reader.or("KAFKA_PREFIX", String::new());
-        let security = KafkaSecurity::read(reader);
-        Some(Self { brokers: brokers?, prefix: prefix?, security: security? })
+        brokers
     }
 
-    pub(super) fn write(&self, variables: &mut Variables) {
-        let Self { brokers, prefix, security } = self;
-        put(variables, "KAFKA_BROKERS", brokers.join(","));
-        put(variables, "KAFKA_PREFIX", prefix);
-        security.write(variables);
+    fn write(&self, value: &Vec<String>, variables: &mut Variables) {
+        variables.insert(self.0.into(), value.join(","));
+    }
+
+    fn describe(&self, meaning: &'static str, list: &mut Vec<Variable>) {
+        let meaning = meaning.trim().to_owned();
+        list.push(Variable { name: self.0, meaning, need: Need::Required, limits: None });
     }
 }
 
-impl KafkaSecurity {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let tls = reader.flag("KAFKA_TLS", false);
-        let ca_file = reader.optional_path("KAFKA_CA_FILE");
-        let sasl = match reader.optional("KAFKA_SASL_MECHANISM")? {
-            None => None,
-            Some(mechanism) => {
-                let username_file = reader.path("KAFKA_SASL_USERNAME_FILE");
-                let password_file = reader.path("KAFKA_SASL_PASSWORD_FILE");
-                Some(Sasl {
-                    mechanism,
-                    username_file: username_file?,
-                    password_file: password_file?,
-                })
-            }
-        };
-        Some(Self { tls: tls?, ca_file, sasl })
+/// Three variables: the mechanism decides whether the others are looked at.
+struct SaslFields;
+
+const MECHANISM: &str = "KAFKA_SASL_MECHANISM";
+const USERNAME_FILE: &str = "KAFKA_SASL_USERNAME_FILE";
+const PASSWORD_FILE: &str = "KAFKA_SASL_PASSWORD_FILE";
+
+impl Field<Option<Sasl>> for SaslFields {
+    fn read(&self, reader: &mut Reader<'_>) -> Option<Option<Sasl>> {
+        let Some(mechanism) = reader.optional(MECHANISM)? else { return Some(None) };
+        let username_file = reader.path(USERNAME_FILE);
+        let password_file = reader.path(PASSWORD_FILE);
+        let (username_file, password_file) = (username_file?, password_file?);
+        Some(Some(Sasl { mechanism, username_file, password_file }))
     }
 
-    fn write(&self, variables: &mut Variables) {
-        let Self { tls, ca_file, sasl } = self;
-        put(variables, "KAFKA_TLS", tls);
-        if let Some(path) = ca_file {
-            put_path(variables, "KAFKA_CA_FILE", path);
+    fn write(&self, value: &Option<Sasl>, variables: &mut Variables) {
+        if let Some(Sasl { mechanism, username_file, password_file }) = value {
+            variables.insert(MECHANISM.into(), mechanism.name().into());
+            put_path(variables, USERNAME_FILE, username_file);
+            put_path(variables, PASSWORD_FILE, password_file);
         }
-        if let Some(Sasl { mechanism, username_file, password_file }) = sasl {
-            put(variables, "KAFKA_SASL_MECHANISM", mechanism.name());
-            put_path(variables, "KAFKA_SASL_USERNAME_FILE", username_file);
-            put_path(variables, "KAFKA_SASL_PASSWORD_FILE", password_file);
+    }
+
+    fn describe(&self, _: &'static str, list: &mut Vec<Variable>) {
+        let mechanisms = SaslMechanism::ALL.map(SaslMechanism::name).join("`, `");
+        for (name, meaning) in [
+            (MECHANISM, format!("How to log in: `{mechanisms}`.")),
+            (
+                USERNAME_FILE,
+                format!("File with the user's name; with `{MECHANISM}` it must be given."),
+            ),
+            (
+                PASSWORD_FILE,
+                format!("File with the password; with `{MECHANISM}` it must be given."),
+            ),
+        ] {
+            list.push(Variable { name, meaning, need: Need::Optional, limits: None });
         }
     }
 }

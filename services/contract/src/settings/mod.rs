@@ -8,6 +8,7 @@ mod analytics;
 mod branding;
 mod common;
 mod database;
+pub mod declare;
 mod email;
 mod gateway;
 mod kafka;
@@ -19,6 +20,7 @@ pub use analytics::AnalyticsSettings;
 pub use branding::{Branding, SHOP_NAME_MAX_CHARS, is_shop_name};
 pub use common::Common;
 pub use database::{DatabaseSettings, DatabaseUrl};
+pub use declare::{Field, Need, Section, Variable};
 pub use email::{EmailSettings, SmtpSettings, SmtpTls};
 pub use gateway::{Cidr, GatewaySettings, Route};
 pub use kafka::{KafkaSecurity, KafkaSettings, Sasl, SaslMechanism};
@@ -29,23 +31,30 @@ pub use reader::{Reader, SettingsError, SettingsProblem, Source};
 use std::collections::BTreeMap;
 
 /// What a service is told at its start.
-pub trait Settings: Sized {
+pub trait Settings: Section {
     /// Reads every variable; reports all that is wrong at once.
-    fn read(source: &dyn Source) -> Result<Self, SettingsError>;
+    fn read(source: &dyn Source) -> Result<Self, SettingsError> {
+        let mut reader = Reader::new(source);
+        let settings = Self::read_from(&mut reader);
+        reader.finish(settings)
+    }
 
-    /// The variables that [`Settings::read`] reads. A default is written out too, so that a pod's
-    /// settings can be seen without knowing the program's version.
-    fn write(&self) -> BTreeMap<String, String>;
+    /// The variables that [`Settings::read`] reads.
+    fn write(&self) -> Variables {
+        let mut variables = Variables::new();
+        self.write_to(&mut variables);
+        variables
+    }
+
+    /// Every variable, for people.
+    fn variables() -> Vec<Variable> {
+        let mut list = Vec::new();
+        Self::describe(&mut list);
+        list
+    }
 }
 
-/// Variables under construction; keeps `write` functions to one line a field.
-pub(crate) type Variables = BTreeMap<String, String>;
+impl<S: Section> Settings for S {}
 
-#[expect(clippy::needless_pass_by_value, reason = "many callers hand over a text just made")]
-pub(crate) fn put(variables: &mut Variables, name: &str, value: impl ToString) {
-    variables.insert(name.to_owned(), value.to_string());
-}
-
-pub(crate) fn put_path(variables: &mut Variables, name: &str, path: &std::path::Path) {
-    variables.insert(name.to_owned(), path.to_string_lossy().into_owned());
-}
+/// Variables and their values.
+pub type Variables = BTreeMap<String, String>;
