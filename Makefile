@@ -11,6 +11,9 @@ export CARGO_TARGET_DIR := $(cache)/target
 # A build that happens once gains nothing by it.
 export CARGO_INCREMENTAL := 0
 endif
+# Readers of the documents in docs/, in a Python of their own.
+schemathesis := $(cache)/schemathesis-$(word 1,$(shell cksum tests/documents/requirements.txt))
+export PATH := $(schemathesis)/bin:$(PATH)
 deny_version := 0.20.2
 deny := $(or $(shell command -v cargo-deny),$(cache)/cargo-deny-$(deny_version)/bin/cargo-deny)
 
@@ -24,15 +27,22 @@ dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more fla
 
 # The kit is run as built: `cargo run` would build it again with its own set of features.
 .PHONY: test
-test: node-modules kubernetes ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
+test: tools kubernetes ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
 	cargo build --workspace --all-features --all-targets
 	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-testkit up -- \
 	    cargo test --workspace --all-features --no-fail-fast
 
-.PHONY: node-modules
-node-modules: $(foreach folder,tests/clients tests/browser,$(folder)/node_modules/.package-lock.json)
+.PHONY: tools
+tools: ## Fetch the foreign clients and readers that the tests use
+tools: $(foreach folder,clients browser documents,tests/$(folder)/node_modules/.package-lock.json) $(schemathesis)/.complete
+
 %/node_modules/.package-lock.json: %/package-lock.json
 	npm ci --prefix $* --no-audit --no-fund --loglevel error
+	@touch $@
+
+$(schemathesis)/.complete:
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement tests/documents/requirements.txt
 	@touch $@
 
 # Minutes, once. Its version stands in the kit as well, and in tools/go.mod.
@@ -58,12 +68,13 @@ $(cache)/cargo-deny-$(deny_version)/bin/cargo-deny:
 	cargo install --quiet --locked cargo-deny --version $(deny_version) --root $(@D)/..
 
 .PHONY: generate
-generate: ## Write the generated files: schemas, crds
+generate: ## Write the generated files: schemas, crds, docs
 	cargo run --quiet --package storefront-contract --bin storefront-schemas -- services/contract/schemas
 	cargo run --quiet --package storefront -- crds > crds/storefront.yaml.new
 	mv crds/storefront.yaml.new crds/storefront.yaml
+	cargo run --quiet --package storefront -- docs docs
 
 .PHONY: clean
 clean: ## Remove what was built and what dev mode kept
 	cargo clean
-	rm -rf .storefront tests/clients/node_modules tests/browser/node_modules
+	rm -rf .storefront tests/*/node_modules

@@ -5,6 +5,7 @@ pub mod args;
 mod brokers;
 pub mod dev;
 mod dlq;
+pub mod docs;
 mod groups;
 mod http;
 pub mod manifest;
@@ -64,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Trace(arguments) => return runtime()?.block_on(trace::run(&arguments)),
         Command::Purchase(arguments) => return runtime()?.block_on(purchase::run(&arguments)),
         Command::Services(arguments) => return services::run(&arguments),
+        Command::Docs(arguments) => docs::run(&arguments)?,
         Command::Crds => output::print(&storefront_operator::crd::yaml()?)?,
         Command::Validate { file } => {
             let manifest = manifest::load(&file)?;

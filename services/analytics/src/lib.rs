@@ -16,7 +16,7 @@ use storefront_runtime::{Database, Listeners, Service, Shutdown, consume};
 use tracing::Instrument as _;
 
 pub use self::{
-    api::router,
+    api::{operations, router},
     prune::prune,
     record::Record,
     report::{Report, report},

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
+use storefront_contract::Currency;
 use storefront_runtime::{Database, DatabaseError, Row};
 
 use crate::{latency, tally::Step};
@@ -16,7 +18,7 @@ const HOURS: SignedDuration = SignedDuration::from_hours(48);
 const ROWS_MAX: i64 = 1_000;
 
 /// Everything that analytics knows. Totals are of all time, money in minor units.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     pub payments: i64,
@@ -31,17 +33,20 @@ pub struct Report {
     pub payment_to_mail: PaymentToMail,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SalesRow {
+    /// Of the minute or hour.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub start: Timestamp,
+    #[schemars(with = "Currency")]
     pub currency: String,
     pub payments: i64,
     pub revenue: i64,
     pub orders: i64,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Mails {
     pub sent: i64,
@@ -51,7 +56,7 @@ pub struct Mails {
 }
 
 /// Times from payment to the session's first mail; quantiles are estimates.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentToMail {
     pub count: i64,

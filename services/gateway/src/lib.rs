@@ -5,6 +5,7 @@
 //! client says about who it is does not cross.
 
 mod body;
+pub mod documented;
 mod forwarded;
 mod gateway;
 mod headers;

@@ -9,9 +9,15 @@ use axum::{
 };
 use http::StatusCode;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
-use storefront_contract::CartLine;
-use storefront_runtime::{Database, DatabaseError, Problem, Row, http::Json};
+use serde_json::json;
+use storefront_contract::{CartLine, Currency, Topic, examples};
+use storefront_runtime::{
+    Database, DatabaseError, Problem, Row,
+    http::Json,
+    openapi::{Api, Operation},
+};
 use uuid::Uuid;
 
 use crate::mail::{MailAnswer, MailClient};
@@ -26,17 +32,23 @@ struct Orders {
 }
 
 /// An order as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Order")]
 struct Shown {
+    #[schemars(with = "Uuid")]
     order_id: String,
     user_id: String,
     cart: Vec<CartLine>,
+    /// In minor units.
     amount: i64,
+    #[schemars(with = "Currency")]
     currency: String,
     session_id: String,
+    #[schemars(with = "String", extend("format" = "date-time"))]
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "MailAnswer")]
     mail: Option<MailAnswer>,
 }
 
@@ -53,7 +65,33 @@ enum LoadError {
 
 /// The service's routes.
 pub fn router(database: Database, mails: Arc<MailClient>) -> Router {
-    Router::new().route("/orders/{order_id}", get(show)).with_state(Orders { database, mails })
+    routes().into_router().with_state(Orders { database, mails })
+}
+
+/// What the routes take and answer.
+pub fn operations() -> Vec<Operation> {
+    routes().into_operations()
+}
+
+fn routes() -> Api<Orders> {
+    let mut order = examples::value(Topic::OrderSuccessful);
+    order["mail"] = json!({"state": "sent", "messageId": examples::MESSAGE_ID});
+    let operation = Operation::get("/orders/{orderId}", "getOrder", "Show an order")
+        .description(
+            "The order with the state of its mail, of which email is asked: `unknown` while email \
+             cannot answer. The id is as unguessable as the session; it is 404 until the order is \
+             stored, some moments after the payment.",
+        )
+        .parameter(json!({
+            "name": "orderId",
+            "in": "path",
+            "required": true,
+            "schema": {"type": "string", "format": "uuid"},
+            "example": examples::ORDER_ID,
+        }))
+        .answers::<Shown>(200, "The order", order)
+        .problems([no_order("there is no such order, or not yet"), unreadable()]);
+    Api::default().route(operation, get(show))
 }
 
 async fn show(
@@ -73,11 +111,15 @@ async fn show(
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(order.id = %id, %error, cause, "an order could not be shown");
-            Err(Problem::of(StatusCode::SERVICE_UNAVAILABLE)
-                .detail("orders cannot be read at the moment")
-                .retry_after_s(1))
+            Err(unreadable())
         }
     }
+}
+
+fn unreadable() -> Problem {
+    Problem::of(StatusCode::SERVICE_UNAVAILABLE)
+        .detail("orders cannot be read at the moment")
+        .retry_after_s(1)
 }
 
 fn no_order(detail: impl Into<String>) -> Problem {

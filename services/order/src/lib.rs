@@ -13,7 +13,7 @@ use storefront_contract::{ServiceId, settings::OrderSettings};
 use storefront_runtime::{Database, Listeners, Service, Shutdown, consume};
 
 pub use self::{
-    api::router,
+    api::{operations, router},
     mail::{MailAnswer, MailClient},
     place::PlaceOrders,
     schema::MIGRATIONS,

@@ -13,6 +13,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use storefront_runtime::trace;
 use url::Url;
@@ -24,13 +25,17 @@ const ANSWER_MAX_BYTES: usize = 16 * 1024;
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The mail of an order, as the order shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "OrderMail")]
 pub struct MailAnswer {
     /// One of email's states; `none` when no mail is planned, `unknown` also when email cannot be
     /// asked.
+    #[schemars(extend("enum" = ["none", "queued", "sending", "sent", "unknown", "failed"]))]
     pub state: &'static str,
+    /// The mail's `Message-ID`, without angle brackets.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub message_id: Option<String>,
 }
 

@@ -20,7 +20,7 @@ pub struct PricedCart {
 }
 
 /// A product whose price is not what the shopper saw.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct PriceChange {
     pub product: String,
     /// Price of one piece now, in minor units.

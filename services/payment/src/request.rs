@@ -3,11 +3,12 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use storefront_contract::{
     events::{CART_MAX_LINES, TEXT_MAX_LENGTH},
-    product::is_product_id,
+    product::{ID_PATTERN, is_product_id},
 };
 
 /// Most pieces of one product in one cart. Far above what a shopper means, far below what makes
@@ -22,25 +23,30 @@ const PROBLEMS_MAX: usize = 20;
 
 /// The body of `POST /payment`. Unknown fields are refused: whoever sends `amount` believes that it
 /// has an effect.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PaymentRequest {
     /// The shopper, as the shop's front end names them: 1 to 255 bytes, no control characters.
+    #[schemars(length(min = 1, max = TEXT_MAX_LENGTH), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub user_id: String,
     /// Where the receipt goes; without it, the address that the shopper gives Stripe.
     #[serde(default)]
+    #[schemars(email, length(max = EMAIL_MAX_LENGTH))]
     pub email: Option<String>,
-    /// 1 to 100 lines. Lines of the same product are added up.
+    /// Lines of the same product are added up.
+    #[schemars(length(min = 1, max = CART_MAX_LINES))]
     pub cart: Vec<RequestedLine>,
 }
 
 /// One line of a requested cart.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestedLine {
     /// Product id in the catalog.
+    #[schemars(regex(pattern = ID_PATTERN))]
     pub id: String,
-    /// Pieces, 1 to [`QUANTITY_MAX`].
+    /// Pieces of the product, in all lines together.
+    #[schemars(range(min = 1, max = QUANTITY_MAX))]
     pub quantity: u32,
     /// The price of one piece that the shopper saw, in minor units. It never sets the price: when it
     /// is not the catalog's, the request is refused, so that nobody pays what they did not see.
@@ -57,7 +63,7 @@ pub struct CheckedRequest {
 }
 
 /// One field that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct FieldProblem {
     /// JSON pointer into the body (RFC 6901), such as `/cart/0/quantity`.
     pub pointer: String,

@@ -11,6 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Longest reason kept, in characters. It is for a person who reads `/readyz`, not for a log.
@@ -27,22 +28,26 @@ struct Inner {
 }
 
 /// What is known of one dependency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Dependency")]
 struct State {
     up: bool,
     /// Why it is down.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     reason: Option<String>,
     /// When it last went up or down.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     since: Timestamp,
 }
 
 /// The answer to `/readyz`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Readiness {
     /// Whether requests should be sent here.
     pub ready: bool,
-    /// `ready`, `waiting` for a dependency, or `stopping`.
+    /// `waiting` is for a dependency.
+    #[schemars(extend("enum" = ["ready", "waiting", "stopping"]))]
     pub state: &'static str,
     dependencies: BTreeMap<&'static str, State>,
 }

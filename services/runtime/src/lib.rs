@@ -56,7 +56,7 @@
 //! Invariants: nothing here is global, as `storefront dev` runs every service in one process; nothing
 //! is sent to Kafka but from the outbox; the database's offset is the truth, Kafka's is a copy.
 
-mod admin;
+pub mod admin;
 mod backoff;
 pub mod consumer;
 pub mod db;
@@ -67,6 +67,7 @@ pub mod http;
 mod kafka;
 mod listeners;
 pub mod metrics;
+pub mod openapi;
 pub mod problem;
 pub mod relay;
 pub mod secret;

@@ -75,6 +75,9 @@ pub enum Command {
     },
     /// List the services that a shop is made of: groups, topics, ports.
     Services(ServicesArguments),
+    /// Write the reference documents, for those who work on Storefront.
+    #[command(hide = true)]
+    Docs(crate::docs::DocsArguments),
     /// Print the definition (CRD) of Storefront, which `kubectl apply --server-side` takes.
     Crds,
     /// Print a script that completes this command in a shell.

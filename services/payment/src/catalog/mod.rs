@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use storefront_contract::{Currency, Product, product::is_product_id};
 
@@ -56,8 +57,9 @@ struct File {
 }
 
 /// The body of `GET /catalog`.
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Catalog")]
+pub struct Answer<'a> {
     currency: Currency,
     products: &'a [Product],
 }

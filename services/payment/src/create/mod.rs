@@ -30,7 +30,7 @@ pub(crate) const LEASE_MS: i64 = 12_000;
 const SLIPS_MAX: u32 = 3;
 
 /// What the shopper's browser needs.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Checkout {
     /// Stripe's Checkout session.
     pub id: String,

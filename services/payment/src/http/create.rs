@@ -19,7 +19,7 @@ use super::{
 use crate::{app::App, create::Checkout, request::PaymentRequest};
 
 /// Longest `Idempotency-Key`, as at Stripe.
-const KEY_MAX_LENGTH: usize = 255;
+pub(super) const KEY_MAX_LENGTH: usize = 255;
 
 /// Programs send JSON and get JSON; a browser without scripts sends a form and is led on.
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -79,6 +79,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     if let (Some(text), None) = (text, values.next()) {
         return Ok(Some(text.to_owned()));
     }
+    Err(invalid_key())
+}
+
+pub(super) fn invalid_key() -> Problem {
     let detail = format!("send one Idempotency-Key of 1 to {KEY_MAX_LENGTH} characters");
-    Err(Problem::new(StatusCode::BAD_REQUEST, "Invalid idempotency key").detail(detail))
+    Problem::new(StatusCode::BAD_REQUEST, "Invalid idempotency key").detail(detail)
 }

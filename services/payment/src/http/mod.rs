@@ -1,5 +1,6 @@
 //! Payment's doors: what comes in is read, what goes out is written. Decides nothing.
 
+mod api;
 mod create;
 mod form;
 mod problems;
@@ -15,6 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use http::header;
+use storefront_runtime::openapi::{Api, Operation};
 
 use crate::app::App;
 
@@ -25,15 +27,23 @@ const WEBHOOK_MAX_BYTES: usize = 1024 * 1024;
 
 /// The routes, for [`storefront_runtime::Service::serve`].
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/catalog", get(catalog))
-        .route("/payment", post(create::create).layer(DefaultBodyLimit::max(REQUEST_MAX_BYTES)))
-        .route("/payment/verify", get(verify::verify))
+    routes().into_router().with_state(app)
+}
+
+/// What the routes take and answer.
+pub fn operations() -> Vec<Operation> {
+    routes().into_operations()
+}
+
+fn routes() -> Api<Arc<App>> {
+    Api::default()
+        .route(api::catalog(), get(catalog))
+        .route(api::create(), post(create::create).layer(DefaultBodyLimit::max(REQUEST_MAX_BYTES)))
+        .route(api::verify(), get(verify::verify))
         .route(
-            "/payment/webhook",
+            api::webhook(),
             post(webhook::webhook).layer(DefaultBodyLimit::max(WEBHOOK_MAX_BYTES)),
         )
-        .with_state(app)
 }
 
 /// `GET /catalog`: `{currency, products: [{id, name, price, image?}]}`, as in the file.

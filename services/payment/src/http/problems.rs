@@ -44,7 +44,7 @@ pub(super) fn create(error: &CreateError, currency: Currency) -> Problem {
     }
 }
 
-fn pricing(error: &PricingError, currency: Currency) -> Problem {
+pub(super) fn pricing(error: &PricingError, currency: Currency) -> Problem {
     let unprocessable = |title: &'static str| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, title).detail(error.to_string())
     };
@@ -78,7 +78,7 @@ fn pricing(error: &PricingError, currency: Currency) -> Problem {
 }
 
 /// Stripe's last word on a payment, by its code.
-fn refused(reason: &str) -> Problem {
+pub(super) fn refused(reason: &str) -> Problem {
     match reason {
         "amount_too_small" | "amount_too_large" => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Amount not payable")
@@ -96,6 +96,10 @@ fn stripe(error: &StripeError) -> Problem {
     let reason = error.reason();
     tracing::error!(error = causes(error), reason, "Stripe could not be asked");
     let told = error.retry_after().map_or(RETRY_AFTER_S, |after| after.as_secs());
+    provider(error).retry_after_s(told.clamp(1, RETRY_AFTER_MAX_S))
+}
+
+pub(super) fn provider(error: &StripeError) -> Problem {
     let problem = match error {
         // A conflict at the end means that an attempt given up by us is still running at Stripe.
         StripeError::Timeout
@@ -105,9 +109,7 @@ fn stripe(error: &StripeError) -> Problem {
         }
         _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Payment provider unavailable"),
     };
-    problem
-        .detail("the payment provider cannot be asked now; send the same request again")
-        .retry_after_s(told.clamp(1, RETRY_AFTER_MAX_S))
+    problem.detail("the payment provider cannot be asked now; send the same request again")
 }
 
 /// The database is away, or a row cannot be read.
@@ -117,13 +119,13 @@ pub(super) fn store(error: &StoreError) -> Problem {
 
 fn storage(error: &(dyn Error + 'static), temporary: bool, reason: &'static str) -> Problem {
     tracing::error!(error = causes(error), reason, "a payment could not be read or stored");
-    if temporary {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Storage unavailable")
-            .detail("nothing can be stored now; send the same request again")
-            .retry_after_s(RETRY_AFTER_S)
-    } else {
-        Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
-    }
+    if temporary { storage_unavailable() } else { Problem::of(StatusCode::INTERNAL_SERVER_ERROR) }
+}
+
+pub(super) fn storage_unavailable() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Storage unavailable")
+        .detail("nothing can be stored now; send the same request again")
+        .retry_after_s(RETRY_AFTER_S)
 }
 
 /// A secret cannot be used any more.

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use storefront_contract::{CartLine, Currency, Shop, ids::order_id};
 use storefront_runtime::{Problem, http::Json};
@@ -23,11 +24,13 @@ use crate::{
 };
 
 /// What the page shows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    /// `open`, `processing`, `paid`, `failed` or `expired`.
+#[schemars(rename = "PaymentStatus")]
+pub(super) struct Answer<'a> {
+    #[schemars(extend("enum" = ["open", "processing", "paid", "failed", "expired"]))]
     status: &'static str,
+    /// The order that the payment becomes, or has become.
     order_id: Uuid,
     user_id: &'a str,
     cart: &'a [CartLine],
@@ -36,6 +39,7 @@ struct Answer<'a> {
     currency: Currency,
     /// Where to go on paying, while that is possible.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str", extend("format" = "uri"))]
     url: Option<&'a str>,
 }
 
@@ -81,11 +85,15 @@ fn session_id(query: &str) -> Result<SessionId, Problem> {
         .map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) => SessionId::parse(&value).ok_or_else(not_ours),
-        _ => Err(Problem::of(StatusCode::BAD_REQUEST).detail("the query must have one session_id")),
+        _ => Err(no_id()),
     }
 }
 
-fn not_ours() -> Problem {
+pub(super) fn no_id() -> Problem {
+    Problem::of(StatusCode::BAD_REQUEST).detail("the query must have one session_id")
+}
+
+pub(super) fn not_ours() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "Unknown session")
         .detail("there is no such Checkout session in this shop")
 }

@@ -30,19 +30,27 @@ pub(super) async fn webhook(
         if error == SignatureError::Time {
             tracing::warn!("a webhook is signed, but its time is too far from this machine's");
         }
-        Problem::new(StatusCode::BAD_REQUEST, "Invalid signature").detail(error.to_string())
+        invalid_signature(error)
     })?;
     let event: Event = serde_json::from_slice(&body)
         .ok()
         .filter(|event: &Event| (1..=EVENT_ID_MAX_LENGTH).contains(&event.id.len()))
         .ok_or_else(|| {
             app.metrics.webhook_refused("no-event");
-            Problem::of(StatusCode::BAD_REQUEST).detail("the body is no event of Stripe's")
+            no_event()
         })?;
     match app.take_event(&event).await {
         Ok(_) => Ok(StatusCode::OK),
         Err(error) => Err(problems::take(&error)),
     }
+}
+
+pub(super) fn invalid_signature(error: SignatureError) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "Invalid signature").detail(error.to_string())
+}
+
+pub(super) fn no_event() -> Problem {
+    Problem::of(StatusCode::BAD_REQUEST).detail("the body is no event of Stripe's")
 }
 
 fn check(

@@ -37,7 +37,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 15] = [
+    /// Every refusal, those of the request line first.
+    pub const ALL: [Self; 15] = [
         Self::RequestLine,
         Self::HeaderField,
         Self::BareLineFeed,
