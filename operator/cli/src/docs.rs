@@ -2,6 +2,7 @@
 //! that it cannot tell otherwise; CI writes them again and finds no difference.
 
 mod openapi;
+mod settings;
 
 use std::{fs, path::PathBuf};
 
@@ -31,6 +32,7 @@ pub fn documents() -> anyhow::Result<Vec<(&'static str, String)>> {
     Ok(vec![
         ("asyncapi.yaml", yaml(&asyncapi::document())?),
         ("openapi.yaml", yaml(&openapi::document())?),
+        ("settings.md", settings::document()),
     ])
 }
 
