@@ -298,6 +298,28 @@ async function nothingThere(shopper) {
   await shopper.look(page, "not-found");
 }
 
+// `other-shop.yaml`.
+async function otherLooks(shopper, options) {
+  const page = await openShop(shopper, options);
+  await page.getByRole("link", { name: "शुभ लाभ <i>Stores</i> & Daughters" }).waitFor();
+  const oud = "Oud <script>alert(1)</script>";
+  // What has no picture, or one that does not come, has its first letter.
+  await shopper.card(page, oud).locator(".tile span").filter({ hasText: "O" }).waitFor();
+  await shopper.card(page, "تمر سكري فاخر").locator(".tile span").filter({ hasText: "ت" }).waitFor();
+  await shopper.add(page, "تمر سكري فاخر", 2);
+  await shopper.add(page, oud);
+  await shopper.add(page, "Donaudampfschiff");
+  await shopper.expectTotal(page, "KWD\u00a012,357.480");
+  await shopper.look(page, "cart");
+  await shopper.line(page, oud).getByRole("button", { name: `Remove ${oud}` }).click();
+  await shopper.expectNotice(page, `${oud} was removed.`);
+  await shopper.pay(page);
+  await shopper.payAtCheckout(page);
+  await shopper.expectComplete(page);
+  await page.getByText("KWD\u00a011.810").first().waitFor();
+  await shopper.look(page, "success");
+}
+
 // The shop runs without payment; once this flow says that it waits, somebody starts payment.
 async function closed(shopper) {
   const page = await shopper.arrive();
@@ -337,6 +359,10 @@ export const GROUPS = {
     "by keyboard": { run: byKeyboard, widths: [1280] },
     "by night": { run: byNight },
     "nothing there": { run: nothingThere, widths: [360] },
+  },
+  other: {
+    "other looks": { run: otherLooks },
+    "other looks by night": { run: (shopper) => otherLooks(shopper, { colorScheme: "dark" }) },
   },
   closed: {
     closed: { run: closed },

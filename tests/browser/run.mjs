@@ -8,7 +8,7 @@ const WIDTHS = [1280, 360];
 const shop = JSON.parse(process.argv[2]);
 mkdirSync(shop.pictures, { recursive: true });
 
-const browser = await chromium.launch({ executablePath: shop.chromium ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+const browser = await chromium.launch({ executablePath: shop.chromium ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
 let failures = 0;
 
 async function at(width, flow, run) {

@@ -4,7 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-const LIMIT_MS = 20000;
+// For one thing to come, on a busy machine.
+const LIMIT_MS = 30000;
 const GOOD_CARD = "4242 4242 4242 4242";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -72,9 +73,12 @@ export class Shopper {
   async picture(name, page = this.page) {
     this.pictures += 1;
     const file = `${this.flow.replaceAll(" ", "-")}-${this.width}-${this.pictures}-${name}.png`;
-    // Where the head belongs: it stays in sight while the page is moved.
-    await page.evaluate(() => scrollTo(0, 0));
-    await page.screenshot({ path: join(this.shop.pictures, file), fullPage: true });
+    // A window as high as the page, so that what keeps in sight stands where it belongs.
+    const window = page.viewportSize();
+    const height = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ width: window.width, height: Math.max(height, window.height) });
+    await page.screenshot({ path: join(this.shop.pictures, file) });
+    await page.setViewportSize(window);
   }
 
   async accessible(page) {
@@ -124,7 +128,7 @@ export class Shopper {
     await page.getByLabel("Expiry").fill("12 / 34");
     await page.getByLabel("CVC").fill("123");
     await page.getByLabel("Name on card").fill("Ada Lovelace");
-    await page.getByRole("button", { name: /^Pay ₹/ }).click();
+    await page.getByRole("button", { name: /^Pay .*[0-9]/ }).click();
   }
 
   async payAtCheckout(page) {
@@ -135,7 +139,7 @@ export class Shopper {
   async payByBank(page) {
     await this.giveEmail(page);
     await page.getByLabel("Bank transfer (delayed)").check();
-    await page.getByRole("button", { name: /^Pay ₹/ }).click();
+    await page.getByRole("button", { name: /^Pay .*[0-9]/ }).click();
     await page.waitForURL(/\/success\?/);
   }
 

@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use storefront_contract::{Currency, Money};
-use storefront_pipeline_tests::Shop;
+use storefront_pipeline_tests::{Shop, Site};
+use storefront_testkit::{Dev, DevOptions, Http};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdout, Command},
@@ -20,6 +21,7 @@ use tokio::{
 const LIMIT: Duration = Duration::from_secs(240);
 /// Flows that must have run, at each of their widths.
 const SHOP_FLOWS: usize = 26;
+const OTHER_FLOWS: usize = 4;
 const CLOSED_FLOWS: usize = 3;
 
 fn node(script: &str) -> Command {
@@ -84,6 +86,17 @@ async fn shoppers_pay_and_read_what_happened() -> Result<()> {
     let shop = Shop::start(&[]).await?;
     let flows = tokio::time::timeout(LIMIT, Browser::start(&shop, "shop")?.finish()).await??;
     ensure!(flows == SHOP_FLOWS, "{flows} flows have run");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_shop_can_look_otherwise() -> Result<()> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../browser/other-shop.yaml");
+    let dev = Dev::start(DevOptions::new(manifest)).await?;
+    let site = Site { ready: dev.ready().clone(), http: Http::default() };
+    let shop = Shop { dev, site };
+    let flows = tokio::time::timeout(LIMIT, Browser::start(&shop, "other")?.finish()).await??;
+    ensure!(flows == OTHER_FLOWS, "{flows} flows have run");
     Ok(())
 }
 
