@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { GROUPS } from "./flows.mjs";
 import { Shopper } from "./shopper.mjs";
+import { STAND_INS } from "./standins.mjs";
 
 const WIDTHS = [1280, 360];
 const shop = JSON.parse(process.argv[2]);
@@ -28,7 +29,7 @@ async function at(width, flow, run) {
   console.log(JSON.stringify(said));
 }
 
-for (const [flow, { run, widths = WIDTHS, alone = false }] of Object.entries(GROUPS[shop.group])) {
+for (const [flow, { run, widths = WIDTHS, alone = false }] of Object.entries({ ...GROUPS, "stand-ins": STAND_INS }[shop.group])) {
   if (shop.only && !flow.includes(shop.only)) continue;
   // A flow that changes the shop itself is alone in it.
   if (alone) for (const width of widths) await at(width, flow, run);

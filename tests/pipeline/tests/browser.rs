@@ -23,6 +23,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 const SHOP_FLOWS: usize = 26;
 const OTHER_FLOWS: usize = 4;
 const CLOSED_FLOWS: usize = 3;
+const STAND_IN_FLOWS: usize = 7;
 
 fn node(script: &str) -> Command {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../browser"));
@@ -43,6 +44,7 @@ impl Browser {
         let wanted = json!({
             "gateway": shop.ready.gateway,
             "sandbox": shop.ready.sandbox,
+            "inbox": shop.ready.inbox,
             "catalog": shop.dev.data().join("catalog.json"),
             "pictures": Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser"),
             "chromium": chromium()?,
@@ -97,6 +99,14 @@ async fn a_shop_can_look_otherwise() -> Result<()> {
     let shop = Shop { dev, site };
     let flows = tokio::time::timeout(LIMIT, Browser::start(&shop, "other")?.finish()).await??;
     ensure!(flows == OTHER_FLOWS, "{flows} flows have run");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_stand_ins_are_pages_for_people_too() -> Result<()> {
+    let shop = Shop::start(&[]).await?;
+    let flows = tokio::time::timeout(LIMIT, Browser::start(&shop, "stand-ins")?.finish()).await??;
+    ensure!(flows == STAND_IN_FLOWS, "{flows} flows have run");
     Ok(())
 }
 
