@@ -8,6 +8,8 @@ pub mod crd;
 pub mod manifest;
 pub mod names;
 pub mod plan;
+pub mod references;
 pub mod render;
+pub mod status;
 
 pub use api::{Storefront, StorefrontSpec};

@@ -1,6 +1,7 @@
 //! The placement in a cluster: names of Services and paths of mounted Secrets, all made here.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -30,6 +31,23 @@ pub(crate) const KAFKA_PORT: u16 = 9092;
 /// The key of the catalog's ConfigMap that the operator makes.
 pub(crate) const CATALOG_KEY: &str = "catalog.json";
 const DRAIN_MS: u64 = 3_000;
+
+/// Keys that may be missing: only there while a secret is being replaced.
+pub(crate) const OPTIONAL_KEYS: &[&str] = &["webhook-secret-old"];
+
+/// Keys by Secret that settings name, by paths such as `/etc/storefront/secrets/stripe/api-key`. A
+/// setting may list several, separated by commas.
+pub(crate) fn secret_keys(
+    settings: &BTreeMap<String, String>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut secrets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let paths = settings.values().flat_map(|value| value.split(','));
+    let below = paths.filter_map(|path| path.strip_prefix(SECRETS)?.strip_prefix('/'));
+    for (secret, key) in below.filter_map(|path| path.split_once('/')) {
+        secrets.entry(secret.to_owned()).or_default().insert(key.to_owned());
+    }
+    secrets
+}
 
 /// One key of a mounted Secret.
 fn secret(name: &str, key: &str) -> PathBuf {
@@ -78,7 +96,7 @@ impl Placement {
             stripe: stripe(spec, name, &sandbox)?,
             sandbox: spec.is_sandbox().then_some(sandbox),
             smtp: smtp(spec, name)?,
-            without: std::collections::BTreeSet::new(),
+            without: BTreeSet::new(),
             drain_ms: DRAIN_MS,
         })
     }

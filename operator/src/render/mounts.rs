@@ -15,8 +15,6 @@ use crate::{
 
 /// Its owner and the pod's group can read a file, nobody else.
 const MODE: i32 = 0o440;
-/// Keys that may be missing: only there while a secret is being replaced.
-const OPTIONAL_KEYS: &[&str] = &["webhook-secret-old"];
 const SECRETS_VOLUME: &str = "secrets";
 const CATALOG_VOLUME: &str = "catalog";
 
@@ -42,7 +40,7 @@ impl Mounts {
 /// What settings name below the folders for Secrets and for the catalog; only the keys that are named.
 pub(super) fn of(context: &Context<'_>, settings: &BTreeMap<String, String>) -> Mounts {
     let mut mounts = Mounts::default();
-    let keys = secret_keys(settings);
+    let keys = cluster::secret_keys(settings);
     if !keys.is_empty() {
         let sources = keys.iter().flat_map(|(secret, keys)| sources(context, secret, keys));
         mounts.add(projected(SECRETS_VOLUME, sources.collect()), cluster::SECRETS, true);
@@ -54,28 +52,13 @@ pub(super) fn of(context: &Context<'_>, settings: &BTreeMap<String, String>) -> 
     mounts
 }
 
-/// Keys by Secret, from paths such as `/etc/storefront/secrets/stripe/api-key`. A setting may list
-/// several, separated by commas.
-pub(super) fn secret_keys(settings: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
-    let mut secrets: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let paths = settings.values().flat_map(|value| value.split(','));
-    let below = paths.filter_map(|path| path.strip_prefix(cluster::SECRETS)?.strip_prefix('/'));
-    for (secret, key) in below.filter_map(|path| path.split_once('/')) {
-        secrets.entry(secret).or_default().insert(key);
-    }
-    secrets
-}
-
 /// The needed keys of one Secret, and separately those that may be missing.
-fn sources(context: &Context<'_>, secret: &str, keys: &BTreeSet<&str>) -> Vec<VolumeProjection> {
+fn sources(context: &Context<'_>, secret: &str, keys: &BTreeSet<String>) -> Vec<VolumeProjection> {
     // Strimzi's Secret of a user holds the password alone; its name is the user's.
     let elsewhere = |key: &str| key == "username" && secret == context.name(names::KAFKA_USER);
-    let is_optional = |key: &str| OPTIONAL_KEYS.contains(&key);
-    let item = |key: &&str| KeyToPath {
-        key: (*key).to_owned(),
-        path: format!("{secret}/{key}"),
-        mode: None,
-    };
+    let is_optional = |key: &str| cluster::OPTIONAL_KEYS.contains(&key);
+    let item =
+        |key: &String| KeyToPath { key: key.clone(), path: format!("{secret}/{key}"), mode: None };
     let items = |wanted: bool| -> Vec<KeyToPath> {
         let keys = keys.iter().filter(|key| !elsewhere(key) && is_optional(key) != wanted);
         keys.map(item).collect()
@@ -139,7 +122,7 @@ pub(super) fn config_map(volume: &str, name: String) -> Volume {
 /// One key of a Secret of ours, at `secret/key`.
 pub(super) fn secret_key(context: &Context<'_>, part: &str, key: &str) -> Volume {
     let name = context.name(part);
-    projected(SECRETS_VOLUME, sources(context, &name, &BTreeSet::from([key])))
+    projected(SECRETS_VOLUME, sources(context, &name, &BTreeSet::from([key.to_owned()])))
 }
 
 /// Space that goes with the pod.

@@ -1,0 +1,95 @@
+//! How a shop is: from what was observed and how the last attempt ended to conditions that people can
+//! act on. Pure; the time is an input and is only used where a condition changes.
+
+mod condition;
+mod events;
+mod facts;
+mod kafka;
+mod parts;
+pub mod reasons;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{Storefront, StorefrontStatus},
+    plan::Plan,
+};
+use condition::{Findings, conditions};
+pub use events::{Event, events};
+pub use facts::{
+    BrokerFacts, Brokers, MissingApi, Observed, TopicTrouble, Trouble, Workload, coarse,
+};
+
+/// How the last attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<'a> {
+    /// The plan cannot be made: an edit is needed.
+    Invalid { reason: &'static str, message: String },
+    /// Nothing was changed, because the manifest says so.
+    Paused(&'a Plan),
+    /// Something could not be read or written; it is tried again.
+    Failed { plan: Option<&'a Plan>, reason: &'static str, message: String },
+    /// Everything is applied.
+    Applied(&'a Plan),
+}
+
+impl<'a> Outcome<'a> {
+    fn plan(&self) -> Option<&'a Plan> {
+        match self {
+            Self::Invalid { .. } => None,
+            Self::Failed { plan, .. } => *plan,
+            Self::Paused(plan) | Self::Applied(plan) => Some(plan),
+        }
+    }
+}
+
+/// The status after an attempt. What was not looked at this time stays as it was.
+pub fn status(
+    storefront: &Storefront,
+    observed: &Observed,
+    outcome: &Outcome<'_>,
+    now: Timestamp,
+) -> StorefrontStatus {
+    let before = storefront.status.clone().unwrap_or_default();
+    let findings = findings(storefront, observed, outcome, &before);
+    let (topics, groups, lag) = match (&observed.brokers, outcome.plan()) {
+        (Brokers::Seen(facts), Some(plan)) => facts::summary(facts, plan),
+        _ => (before.topics, before.groups, before.lag),
+    };
+    StorefrontStatus {
+        conditions: conditions(&before.conditions, findings, storefront.metadata.generation, now),
+        observed_generation: storefront.metadata.generation,
+        url: observed.url.clone().or(before.url),
+        lag,
+        topics,
+        groups,
+    }
+}
+
+/// Whether two statuses say the same. A condition's time changes only with its status, so this is
+/// equality; the function is here so that nobody writes an equal one.
+pub fn says_the_same(before: Option<&StorefrontStatus>, after: &StorefrontStatus) -> bool {
+    before == Some(after)
+}
+
+fn findings(
+    storefront: &Storefront,
+    observed: &Observed,
+    outcome: &Outcome<'_>,
+    before: &StorefrontStatus,
+) -> Findings {
+    let mut findings = Findings::default();
+    match outcome.plan() {
+        Some(plan) => {
+            findings.add(parts::secrets(observed));
+            findings.add(kafka::brokers(storefront, observed, before));
+            findings.add(kafka::topics(observed, before));
+            findings.add(parts::database(storefront, observed));
+            findings.extend(parts::services(plan, observed));
+        }
+        // Nothing new is known about parts: what was said about them stays.
+        None => findings.keep(before),
+    }
+    parts::overall(&mut findings, outcome, observed);
+    findings
+}

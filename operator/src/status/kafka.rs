@@ -1,0 +1,85 @@
+//! Brokers and topics.
+
+use super::{
+    Brokers, Observed,
+    condition::Finding,
+    reasons::{
+        AS_PLANNED, KAFKA_READY, LEADERLESS, NOT_ASKED, REACHABLE, TOPICS_READY, UNDER_REPLICATED,
+        UNREACHABLE,
+    },
+};
+use crate::{
+    api::{Storefront, StorefrontStatus},
+    names,
+};
+
+pub(super) fn brokers(
+    storefront: &Storefront,
+    observed: &Observed,
+    before: &StorefrontStatus,
+) -> Finding {
+    // A managed broker that is starting does not answer: its own state says more than that.
+    if storefront.spec.managed_brokers().is_some() {
+        let managed = super::parts::workload(KAFKA_READY, names::KAFKA, observed);
+        if managed.holds != Some(true) {
+            return managed;
+        }
+    }
+    match &observed.brokers {
+        Brokers::Seen(facts) => {
+            let message = format!("brokers that answer: {}", facts.brokers);
+            Finding::new(KAFKA_READY, true, REACHABLE, message)
+        }
+        Brokers::Unreachable(trouble) => {
+            Finding::new(KAFKA_READY, false, &trouble.reason, &trouble.message)
+        }
+        Brokers::NotAsked => as_before(before, KAFKA_READY),
+    }
+}
+
+pub(super) fn topics(observed: &Observed, before: &StorefrontStatus) -> Finding {
+    if let Some(first) = observed.topics.first() {
+        let all: Vec<_> = observed.topics.iter().map(ToString::to_string).collect();
+        return Finding::new(TOPICS_READY, false, first.reason(), all.join("; "));
+    }
+    let facts = match &observed.brokers {
+        Brokers::Seen(facts) => facts,
+        Brokers::Unreachable(_) => {
+            let message = "the brokers do not answer; what is known of the topics may be old";
+            return Finding::new(TOPICS_READY, None, UNREACHABLE, message);
+        }
+        Brokers::NotAsked => return as_before(before, TOPICS_READY),
+    };
+    let names = |wrong: fn(&crate::api::TopicStatus) -> bool| {
+        let topics = facts.topics.iter().filter(|topic| wrong(topic));
+        topics.map(|topic| topic.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let leaderless = names(|topic| topic.leaderless > 0);
+    if !leaderless.is_empty() {
+        let message = format!("nobody leads partitions of {leaderless}: look after the brokers");
+        return Finding::new(TOPICS_READY, false, LEADERLESS, message);
+    }
+    let behind = names(|topic| topic.under_replicated > 0);
+    if !behind.is_empty() {
+        let message = format!("copies of {behind} are not up to date: look after the brokers");
+        // Everything works; one more broker lost, and it does not.
+        return Finding::new(TOPICS_READY, true, UNDER_REPLICATED, message);
+    }
+    let message = format!("{} topics are as planned", facts.topics.len());
+    Finding::new(TOPICS_READY, true, AS_PLANNED, message)
+}
+
+fn as_before(before: &StorefrontStatus, type_: &str) -> Finding {
+    let known = before.conditions.iter().find(|condition| condition.type_ == type_);
+    match known {
+        Some(condition) => {
+            let holds = match condition.status.as_str() {
+                "True" => Some(true),
+                "False" => Some(false),
+                _ => None,
+            };
+            Finding::new(type_, holds, &condition.reason, &condition.message)
+        }
+        None => Finding::new(type_, None, NOT_ASKED, "the brokers have not been asked yet"),
+    }
+}
