@@ -16,6 +16,9 @@ pub const CATALOG: &str = "catalog";
 /// The ConfigMap that says which topics are ours.
 pub const TOPICS: &str = "topics";
 
+/// Name of the claim of each disk, which Kubernetes puts before the pod's name.
+pub const DISK: &str = "data";
+
 /// The name of one object. A Storefront's name has at most 40 characters, so this has at most 52:
 /// a `StatefulSet`'s pods still fit their names with a number into a label of 63.
 pub fn object(storefront: &str, part: &str) -> String {

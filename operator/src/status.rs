@@ -52,10 +52,13 @@ pub fn status(
 ) -> StorefrontStatus {
     let before = storefront.status.clone().unwrap_or_default();
     let findings = findings(storefront, observed, outcome, &before);
-    let (topics, groups, lag) = match (&observed.brokers, outcome.plan()) {
-        (Brokers::Seen(facts), Some(plan)) => facts::summary(facts, plan),
-        _ => (before.topics, before.groups, before.lag),
-    };
+    let (mut topics, mut groups, mut lag) = (before.topics, before.groups, before.lag);
+    if let (Brokers::Seen(facts), Some(plan)) = (&observed.brokers, outcome.plan()) {
+        topics = facts::topics(facts, plan);
+        if let Some(known) = &facts.groups {
+            (groups, lag) = facts::groups(known, plan);
+        }
+    }
     StorefrontStatus {
         conditions: conditions(&before.conditions, findings, storefront.metadata.generation, now),
         observed_generation: storefront.metadata.generation,

@@ -68,7 +68,9 @@ impl Shop {
             brokers: Brokers::Seen(BrokerFacts {
                 brokers: 1,
                 topics: self.plan.topics.iter().map(topic).collect(),
-                groups: ["order-service", "email-service", "analytic-service"].map(group).into(),
+                groups: Some(
+                    ["order-service", "email-service", "analytic-service"].map(group).into(),
+                ),
             }),
             ..Observed::default()
         }

@@ -12,6 +12,7 @@ pub mod manifest;
 mod orders;
 mod output;
 mod purchase;
+mod render;
 mod services;
 mod table;
 mod tail;
@@ -64,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Orders(arguments) => return runtime()?.block_on(orders::run(&arguments)),
         Command::Trace(arguments) => return runtime()?.block_on(trace::run(&arguments)),
         Command::Purchase(arguments) => return runtime()?.block_on(purchase::run(&arguments)),
+        Command::Render(arguments) => render::run(&arguments)?,
         Command::Services(arguments) => return services::run(&arguments),
         Command::Docs(arguments) => docs::run(&arguments)?,
         Command::Crds => output::print(&storefront_operator::crd::yaml()?)?,

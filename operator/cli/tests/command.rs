@@ -218,3 +218,15 @@ fn the_definition_is_printed() {
     let expected = fs::read_to_string(root().join("crds/storefront.yaml")).unwrap();
     assert_eq!(text(&run(&["crds"]).stdout), expected);
 }
+
+#[test]
+fn what_a_cluster_would_run_is_printed() {
+    let output = run(&["render", &example("demo.yaml"), "--namespace", "shops"]);
+    let stream = text(&output.stdout);
+    let documents = stream.matches("\n---\n").count();
+    assert!(output.status.success() && documents > 30, "{documents} documents");
+    for expected in ["kind: Deployment", "name: demo-order", "namespace: shops", "GENERATED"] {
+        assert!(stream.contains(expected), "{expected}");
+    }
+    assert!(!stream.contains("kind: List"));
+}

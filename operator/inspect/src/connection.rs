@@ -52,6 +52,13 @@ impl Connection {
         Self { properties: BTreeMap::from([pair]) }
     }
 
+    /// The same with more of librdkafka's own properties, which win.
+    #[must_use]
+    pub fn with(mut self, properties: &BTreeMap<String, String>) -> Self {
+        self.properties.extend(properties.clone());
+        self
+    }
+
     /// A properties file of Kafka's tools or of librdkafka. `brokers` wins over those that it names;
     /// without either they are on this machine.
     pub fn from_file(file: &Path, brokers: Option<&str>) -> Result<Self, ConnectionError> {

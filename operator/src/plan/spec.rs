@@ -47,6 +47,11 @@ impl StorefrontSpec {
         Some(managed.and_then(|managed| managed.replicas).unwrap_or(1))
     }
 
+    /// Whether the operator runs the database.
+    pub(crate) fn manages_database(&self) -> bool {
+        self.database.as_ref().is_none_or(|database| database.external.is_none())
+    }
+
     /// What goes before the name of every topic and group.
     pub fn prefix(&self) -> &str {
         self.kafka.as_ref().and_then(|kafka| kafka.prefix.as_deref()).unwrap_or_default()

@@ -74,7 +74,7 @@ impl<'a> Context<'a> {
 
     /// Whether the operator runs the database.
     pub fn manages_database(&self) -> bool {
-        self.spec.database.as_ref().is_none_or(|database| database.external.is_none())
+        self.spec.manages_database()
     }
 
     /// Path of one key of a mounted Secret.

@@ -17,7 +17,8 @@ use super::{Context, Object, deployment::REVISIONS, pod::container_security};
 use crate::api::Storage;
 
 /// Name of the claim of each pod's disk, and of its volume.
-pub(super) const DISK: &str = "data";
+pub(super) use crate::names::DISK;
+
 /// Where the disk is. Images declare volumes of their own at `/var/lib/kafka/data` and
 /// `/var/lib/postgresql/data`: a container engine would put an empty one over a disk that is mounted
 /// above these, and everything would be gone with the container. What is kept is in a folder of it, as

@@ -50,8 +50,8 @@ pub struct BrokerFacts {
     pub brokers: usize,
     /// Every topic of the plan that is there.
     pub topics: Vec<TopicStatus>,
-    /// Members and exact lag of the plan's groups.
-    pub groups: Vec<GroupStatus>,
+    /// Members and exact lag of the plan's groups; not known while their coordinator starts.
+    pub groups: Option<Vec<GroupStatus>>,
 }
 
 /// One Deployment or `StatefulSet`.
@@ -162,22 +162,23 @@ impl std::fmt::Display for TopicTrouble {
     }
 }
 
-/// Topics and groups as the status has them.
-pub(super) fn summary(
-    facts: &BrokerFacts,
-    plan: &Plan,
-) -> (Vec<TopicStatus>, Vec<GroupStatus>, Option<i64>) {
+/// Topics as the status has them.
+pub(super) fn topics(facts: &BrokerFacts, plan: &Plan) -> Vec<TopicStatus> {
     let ours = |name: &str| facts.topics.iter().find(|topic| topic.name == name).cloned();
-    let topics = plan.topics.iter().filter_map(|topic| ours(&topic.name)).collect();
+    plan.topics.iter().filter_map(|topic| ours(&topic.name)).collect()
+}
+
+/// The groups of services that run, and their lag all together.
+pub(super) fn groups(known: &[GroupStatus], plan: &Plan) -> (Vec<GroupStatus>, Option<i64>) {
     let groups: Vec<_> = CATALOG
         .iter()
         .filter(|entry| plan.service(entry.id).is_some())
         .filter_map(|entry| plan.names.group(entry.id))
-        .filter_map(|name| facts.groups.iter().find(|group| group.name == name))
+        .filter_map(|name| known.iter().find(|group| group.name == name))
         .collect();
     let lag = groups.iter().map(|group| group.lag).sum();
     let rounded = |group: &&GroupStatus| GroupStatus { lag: coarse(group.lag), ..(*group).clone() };
-    (topics, groups.iter().map(rounded).collect(), Some(coarse(lag)))
+    (groups.iter().map(rounded).collect(), Some(coarse(lag)))
 }
 
 /// Rounded down to 1, 2 or 5 and zeros behind it: a status that followed every event would be written

@@ -5,6 +5,7 @@ mod brokers;
 mod dev;
 mod inspect;
 mod letters;
+mod render;
 mod shop;
 mod values;
 
@@ -22,6 +23,7 @@ pub use inspect::{
 pub use letters::{
     DlqCommand, DropArguments, LetterFilter, ListArguments, ReplayArguments, ShowArguments,
 };
+pub use render::RenderArguments;
 pub use shop::{Item, OrdersArguments, PurchaseArguments, TraceArguments};
 pub use values::Listen;
 
@@ -73,6 +75,9 @@ pub enum Command {
         /// Manifest with one Storefront.
         file: PathBuf,
     },
+    /// Print what the operator would create for a manifest, as YAML.
+    #[command(after_long_help = include_str!("../help/render.txt"))]
+    Render(RenderArguments),
     /// List the services that a shop is made of: groups, topics, ports.
     Services(ServicesArguments),
     /// Write the reference documents, for those who work on Storefront.

@@ -45,9 +45,8 @@ fn may_see(from: &str) -> Option<&'static [&'static str]> {
     match from {
         "storefront" => None, // all
         "storefront-contract" | "storefront-broker" | "storefront-testkit" => Some(&[]),
-        "storefront-runtime" | "storefront-operator" | "storefront-inspect" => {
-            Some(&["storefront-contract"])
-        }
+        "storefront-runtime" | "storefront-inspect" => Some(&["storefront-contract"]),
+        "storefront-operator" => Some(&["storefront-contract", "storefront-inspect"]),
         "storefront-console" => {
             Some(&["storefront-contract", "storefront-inspect", "storefront-runtime"])
         }

@@ -1,0 +1,260 @@
+//! One look at the brokers: the topics as planned, and facts for the status. At most once a minute for a
+//! shop, with a client that lives for the look.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+use storefront_inspect::{InspectError, Scope, Session};
+
+use crate::{
+    api::{self, Storefront},
+    context::{Context, Seen},
+    error::Error,
+    kinds, names,
+    observe::{Live, References},
+    plan::Plan,
+    render::RETAIN,
+    status::{Brokers, Observed, TopicTrouble, Trouble},
+    topics::{self, Decision, Ownership},
+};
+
+/// Key of the ConfigMap that lists our topics, one a line.
+const LEDGER_KEY: &str = "topics";
+
+/// Everything that a look needs.
+pub(crate) struct Look<'a> {
+    pub storefront: &'a Storefront,
+    pub context: &'a Context,
+    pub plan: &'a Plan,
+    pub live: &'a Live,
+    pub others: &'a References,
+    pub paused: bool,
+}
+
+impl Look<'_> {
+    /// Looks if it is time, and writes into `observed` what is known. Returns the number of writes.
+    pub async fn run(&self, observed: &mut Observed) -> Result<usize, Error> {
+        if let Some(seen) = self.context.looks.fresh(self.storefront) {
+            // The facts are in the status already; what is wrong is said again.
+            observed.topics = seen.topics;
+            observed.brokers = match seen.brokers {
+                Brokers::Seen(_) if self.storefront.status.is_some() => Brokers::NotAsked,
+                other => other,
+            };
+            return Ok(0);
+        }
+        let starting = observed.workloads.get(names::KAFKA).is_none_or(|kafka| kafka.ready == 0);
+        let incomplete = self
+            .others
+            .missing
+            .iter()
+            .any(|missing| self.others.needs_for_kafka(&missing.reference.name));
+        if (self.storefront.spec.managed_brokers().is_some() && starting) || incomplete {
+            return Ok(0);
+        }
+        let (brokers, troubles, writes) = match self.ask().await {
+            Ok(found) => found,
+            Err(Error::Brokers(error)) => (Brokers::Unreachable(self.trouble(&error)), vec![], 0),
+            Err(other) => return Err(other),
+        };
+        let seen = Seen {
+            at: Instant::now(),
+            generation: self.storefront.metadata.generation,
+            brokers: brokers.clone(),
+            topics: troubles.clone(),
+        };
+        self.context.looks.keep(self.storefront, seen);
+        (observed.brokers, observed.topics) = (brokers, troubles);
+        Ok(writes)
+    }
+
+    async fn ask(&self) -> Result<(Brokers, Vec<TopicTrouble>, usize), Error> {
+        let properties = properties(self.storefront, self.others);
+        let session = blocking(move || topics::open(&properties)).await?;
+        let mut writes = 0;
+        let mut troubles = Vec::new();
+        // Strimzi makes its topics itself.
+        if self.storefront.spec.strimzi().is_none() && !self.paused {
+            if let Some(other) = self.older_twin() {
+                troubles.push(TopicTrouble::SharedPrefix { other });
+            } else {
+                (writes, troubles) = self.change(&session).await?;
+            }
+        }
+        let (plan, scope) = (self.plan.clone(), self.scope());
+        let facts = blocking(move || topics::facts(&session, &plan, &scope)).await?;
+        Ok((Brokers::Seen(facts), troubles, writes))
+    }
+
+    async fn change(&self, session: &Session) -> Result<(usize, Vec<TopicTrouble>), Error> {
+        let cluster = session.cluster();
+        let cluster = cluster.map_err(|error| Error::Brokers(Box::new(error)))?;
+        let mut ledger = ledger(self.live, &self.storefront.name_any());
+        let all_ours = self.storefront.spec.managed_brokers().is_some();
+        let ownership = Ownership { ledger: &ledger, all_ours };
+        let Decision { create, .. } = &topics::decide(self.plan, &cluster, ownership);
+        let ours = self.plan.topics.iter().filter(|topic| {
+            let adopted = self.plan.topic_policy.adopt && cluster.topic(&topic.name).is_some();
+            adopted || create.iter().any(|new| new.name == topic.name)
+        });
+        let before = ledger.len();
+        ledger.extend(ours.map(|topic| topic.name.clone()));
+        let mut writes = 0;
+        // Written before the topics are made: a crash in between must not make them foreign.
+        if !all_ours && ledger.len() > before {
+            self.write_ledger(&ledger).await?;
+            writes += 1;
+        }
+        let ownership = Ownership { ledger: &ledger, all_ours };
+        let decision = topics::decide(self.plan, &cluster, ownership);
+        let mut troubles = decision.troubles.clone();
+        let (calls, refused) = topics::change(session, &decision).await.map_err(|source| {
+            Error::Brokers(Box::new(InspectError::NoAnswer {
+                brokers: session.connection().brokers().to_owned(),
+                said: None,
+                source: Box::new(source),
+            }))
+        })?;
+        if calls > 0 {
+            self.context.cluster.write("Topic", "change")?;
+        }
+        troubles.extend(refused);
+        Ok((writes + calls, troubles))
+    }
+
+    async fn write_ledger(&self, topics: &BTreeSet<String>) -> Result<(), Error> {
+        let (namespace, shop) =
+            (self.storefront.namespace().unwrap_or_default(), self.storefront.name_any());
+        let name = names::object(&shop, names::TOPICS);
+        let lines: Vec<_> = topics.iter().map(String::as_str).collect();
+        let object = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "labels": {
+                    "app.kubernetes.io/name": "storefront",
+                    "app.kubernetes.io/instance": shop,
+                    "app.kubernetes.io/component": names::TOPICS,
+                    "app.kubernetes.io/part-of": "storefront",
+                    "app.kubernetes.io/managed-by": "storefront-operator",
+                },
+                "annotations": {RETAIN: "true"},
+            },
+            "data": {LEDGER_KEY: lines.join("\n")},
+        });
+        let resource = kinds::resource("v1", "ConfigMap");
+        self.context.cluster.apply(&namespace, &resource, &name, &object).await.map(|_| ())
+    }
+
+    fn scope(&self) -> Scope {
+        Scope { names: self.plan.names.clone(), send_on: self.storefront.spec.send_on() }
+    }
+
+    /// Another shop with the same brokers and prefix that was there before this one.
+    fn older_twin(&self) -> Option<String> {
+        let place = place_of(self.storefront)?;
+        let age =
+            |s: &Storefront| (s.meta().creation_timestamp.clone().map(|time| time.0), s.uid());
+        let others = self.context.storefronts.state();
+        let twin = others.iter().find(|other| {
+            let same = place_of(other).is_some_and(|other| other == place);
+            same && other.uid() != self.storefront.uid() && age(other) < age(self.storefront)
+        })?;
+        Some(format!("{}/{}", twin.namespace().unwrap_or_default(), twin.name_any()))
+    }
+
+    fn trouble(&self, error: &InspectError) -> Trouble {
+        let field = match &self.storefront.spec.kafka {
+            Some(kafka) if kafka.external.is_some() => "spec.kafka.external",
+            Some(kafka) if kafka.strimzi.is_some() => "spec.kafka.strimzi",
+            _ => "the pods of the brokers",
+        };
+        let (brokers, why) = match error {
+            InspectError::Unreachable { brokers, source } => (brokers, source.to_string()),
+            InspectError::NoAnswer { brokers, said: Some(said), .. } => (brokers, said.clone()),
+            InspectError::NoAnswer { brokers, source, .. } => (brokers, source.to_string()),
+            other => {
+                let message = format!("{other}: look after {field}");
+                return Trouble { reason: other.reason().to_owned(), message };
+            }
+        };
+        let message = format!("the brokers {brokers} do not answer: {why}; check {field}");
+        Trouble { reason: "Unreachable".into(), message }
+    }
+}
+
+/// Which brokers and which prefix, of those that several shops can share.
+fn place_of(storefront: &Storefront) -> Option<(BTreeSet<String>, String)> {
+    let external = storefront.spec.external_kafka()?;
+    let servers = external.bootstrap_servers.split(',').map(|server| server.trim().to_owned());
+    Some((servers.collect(), storefront.spec.prefix().to_owned()))
+}
+
+/// Topics that were written down as ours.
+pub(crate) fn ledger(live: &Live, shop: &str) -> BTreeSet<String> {
+    let found = live.find("ConfigMap", &names::object(shop, names::TOPICS));
+    let lines = found.and_then(|found| found.data["data"][LEDGER_KEY].as_str());
+    lines.into_iter().flat_map(str::lines).map(str::to_owned).collect()
+}
+
+/// librdkafka's properties for the operator's own client.
+pub(crate) fn properties(storefront: &Storefront, others: &References) -> BTreeMap<String, String> {
+    let (namespace, shop) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
+    let secret = |name: &str, key: &str| {
+        others.kafka_secrets.get(&(name.to_owned(), key.to_owned())).cloned().unwrap_or_default()
+    };
+    let mut properties = BTreeMap::new();
+    let mut set = |key: &str, value: String| properties.insert(key.to_owned(), value);
+    if let Some(strimzi) = storefront.spec.strimzi() {
+        let cluster = &strimzi.cluster;
+        let user = names::object(&shop, names::KAFKA_USER);
+        let bootstrap = format!("{cluster}-kafka-bootstrap.{namespace}.svc:9093");
+        set("bootstrap.servers", bootstrap);
+        set("security.protocol", "sasl_ssl".into());
+        set("ssl.ca.pem", secret(&format!("{cluster}-cluster-ca-cert"), "ca.crt"));
+        set("sasl.mechanism", "SCRAM-SHA-512".into());
+        set("sasl.password", secret(&user, "password"));
+        set("sasl.username", user);
+    } else if let Some(external) = storefront.spec.external_kafka() {
+        set("bootstrap.servers", external.bootstrap_servers.replace(' ', ""));
+        let protocol = match (&external.tls, &external.sasl) {
+            (None, None) => "plaintext",
+            (Some(_), None) => "ssl",
+            (None, Some(_)) => "sasl_plaintext",
+            (Some(_), Some(_)) => "sasl_ssl",
+        };
+        set("security.protocol", protocol.into());
+        if let Some(ca) = external.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()) {
+            set("ssl.ca.pem", secret(&ca.name, &ca.key));
+        }
+        if let Some(sasl) = &external.sasl {
+            let mechanism = match sasl.mechanism {
+                api::SaslMechanism::Plain => "PLAIN",
+                api::SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
+                api::SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
+            };
+            set("sasl.mechanism", mechanism.into());
+            set("sasl.username", secret(&sasl.secret_ref.name, "username").trim().to_owned());
+            set("sasl.password", secret(&sasl.secret_ref.name, "password").trim().to_owned());
+        }
+    } else {
+        let service = names::object(&shop, names::KAFKA);
+        set("bootstrap.servers", format!("{service}.{namespace}.svc:9092"));
+    }
+    properties
+}
+
+/// On a thread of its own: the calls block, each for a bounded time.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, InspectError> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| Error::Brokers(Box::new(error))),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}

@@ -1,0 +1,126 @@
+//! Reading and writing objects of any kind. The only place that writes to the API server, but for the
+//! Lease; each write asks the fence first and is counted.
+
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy},
+    core::{ApiResource, DynamicObject},
+};
+use serde_json::Value;
+
+use crate::{error::Error, leader::Fence, metrics::Metrics};
+
+/// Field manager of everything that is applied.
+pub const FIELD_MANAGER: &str = "storefront-operator";
+
+/// A client with its fence.
+#[derive(Clone)]
+pub struct Cluster {
+    pub client: Client,
+    pub fence: Fence,
+    pub metrics: Metrics,
+}
+
+impl Cluster {
+    pub fn api(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, resource)
+    }
+
+    fn may_write(&self, kind: &str, verb: &'static str) -> Result<(), Error> {
+        if !self.fence.is_open() {
+            return Err(Error::NotLeading);
+        }
+        self.metrics.write(kind, verb);
+        Ok(())
+    }
+
+    /// Objects of a kind with these labels. None of a kind that is not served.
+    pub async fn list(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        selector: &str,
+    ) -> Result<Vec<DynamicObject>, Error> {
+        let api = self.api(namespace, resource);
+        match api.list(&ListParams::default().labels(selector)).await {
+            Ok(list) => Ok(list.items),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+            Err(source) => Err(Error::Read { what: resource.plural.clone(), source }),
+        }
+    }
+
+    pub async fn get(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, Error> {
+        let found = self.api(namespace, resource).get_opt(name).await;
+        found.map_err(|source| Error::Read { what: format!("{} {name}", resource.kind), source })
+    }
+
+    /// Server-side apply: our fields, and only those.
+    pub async fn apply(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+        object: &Value,
+    ) -> Result<DynamicObject, Error> {
+        self.apply_as(FIELD_MANAGER, namespace, resource, name, object).await
+    }
+
+    /// Server-side apply under another name.
+    pub async fn apply_as(
+        &self,
+        manager: &str,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+        object: &Value,
+    ) -> Result<DynamicObject, Error> {
+        self.may_write(&resource.kind, "apply")?;
+        let parameters = PatchParams::apply(manager).force();
+        let (api, patch) = (self.api(namespace, resource), Patch::Apply(object));
+        api.patch(name, &parameters, &patch).await.map_err(|source| Error::Apply {
+            kind: resource.kind.clone(),
+            name: name.to_owned(),
+            source,
+        })
+    }
+
+    /// Deletes exactly this object, in this version: one that was replaced or changed meanwhile stays.
+    /// With `orphan` what belongs to it stays.
+    pub async fn delete(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        object: &DynamicObject,
+        orphan: bool,
+    ) -> Result<(), Error> {
+        self.may_write(&resource.kind, "delete")?;
+        let name = object.name_any();
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: object.metadata.uid.clone(),
+                resource_version: object.metadata.resource_version.clone(),
+            }),
+            propagation_policy: Some(if orphan {
+                PropagationPolicy::Orphan
+            } else {
+                PropagationPolicy::Background
+            }),
+            ..DeleteParams::default()
+        };
+        match self.api(namespace, resource).delete(&name, &parameters).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(source) => Err(Error::Delete { kind: resource.kind.clone(), name, source }),
+        }
+    }
+
+    /// Says that something else is about to be written.
+    pub fn write(&self, kind: &str, verb: &'static str) -> Result<(), Error> {
+        self.may_write(kind, verb)
+    }
+}

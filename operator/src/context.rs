@@ -1,0 +1,202 @@
+//! What attempts share: the client, how the operator was installed, and what is remembered of a shop from
+//! one attempt to the next. Nothing of it is needed to be right, only to be quiet.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Resource, ResourceExt,
+    discovery::group,
+    runtime::{
+        events::{Event as Published, EventType, Recorder},
+        reflector::Store,
+    },
+};
+
+use crate::{
+    api::Storefront,
+    cluster::Cluster,
+    error::Error,
+    kinds,
+    render::{Apis, Options},
+    status::{Brokers, Event, MissingApi, TopicTrouble},
+};
+
+/// APIs come and go with what is installed; asking for each attempt would be too often.
+const APIS_KNOWN_FOR: Duration = Duration::from_secs(60);
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+/// Brokers are asked this often about topics and lag.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Those that do not answer, or are not as planned, so often.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Shared by all attempts.
+pub struct Context {
+    pub cluster: Cluster,
+    pub options: Options,
+    pub recorder: Recorder,
+    /// Every Storefront that is watched.
+    pub storefronts: Store<Storefront>,
+    pub retries: Retries,
+    pub looks: Looks,
+    pub apis: Mutex<Option<(Instant, Apis)>>,
+}
+
+impl Context {
+    /// Which optional APIs are served.
+    pub async fn apis(&self, storefront: &Storefront) -> Result<Apis, Error> {
+        let known = self.apis.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, apis)) = known
+            && at.elapsed() < APIS_KNOWN_FOR
+        {
+            return Ok(apis);
+        }
+        let mut served = Vec::new();
+        for (name, kind) in kinds::OPTIONAL {
+            served.push(self.version(name, kind).await?);
+        }
+        let apis = Apis {
+            http_route: served[0].is_some(),
+            strimzi: served[1].clone().filter(|_| served[2].is_some()),
+            strimzi_authorization: self.strimzi_authorization(storefront).await,
+        };
+        let known = Some((Instant::now(), apis.clone()));
+        *self.apis.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(apis)
+    }
+
+    /// The version in which a kind is served, the preferred one first.
+    async fn version(&self, name: &str, kind: &str) -> Result<Option<String>, Error> {
+        let found = match group(&self.cluster.client, name).await {
+            Ok(found) => found,
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
+            Err(kube::Error::Discovery(_)) => return Ok(None),
+            Err(source) => return Err(Error::Read { what: format!("the API {name}"), source }),
+        };
+        Ok(found.recommended_kind(kind).map(|(resource, _)| resource.version))
+    }
+
+    /// Whether the Strimzi cluster checks what a user may do. Not known is no.
+    async fn strimzi_authorization(&self, storefront: &Storefront) -> bool {
+        let Some(strimzi) = storefront.spec.strimzi() else { return false };
+        let namespace = storefront.namespace().unwrap_or_default();
+        for version in ["v1", "v1beta2"] {
+            let resource = kinds::resource(&format!("kafka.strimzi.io/{version}"), "Kafka");
+            if let Ok(Some(kafka)) = self.cluster.get(&namespace, &resource, &strimzi.cluster).await
+            {
+                let authorization = &kafka.data["spec"]["kafka"]["authorization"]["type"];
+                return authorization == "simple";
+            }
+        }
+        false
+    }
+
+    /// What the manifest needs and the cluster does not serve.
+    pub fn missing_apis(&self, storefront: &Storefront, apis: &Apis) -> Vec<MissingApi> {
+        let gateway = storefront.spec.gateway.as_ref();
+        let route = gateway.is_some_and(|gateway| gateway.http_route.is_some());
+        let needed = [
+            (
+                route && !apis.http_route,
+                MissingApi { field: "spec.gateway.httpRoute", api: "the Gateway API" },
+            ),
+            (
+                storefront.spec.strimzi().is_some() && apis.strimzi.is_none(),
+                MissingApi { field: "spec.kafka.strimzi", api: "Strimzi" },
+            ),
+        ];
+        needed.into_iter().filter(|(missing, _)| *missing).map(|(_, api)| api).collect()
+    }
+
+    /// An Event is for people: when it cannot be written, the condition says the same.
+    pub async fn publish(&self, storefront: &Storefront, event: &Event) {
+        let published = Published {
+            type_: if event.warning { EventType::Warning } else { EventType::Normal },
+            reason: event.reason.clone(),
+            note: Some(event.note.chars().take(1_000).collect()),
+            action: "Reconcile".into(),
+            secondary: None,
+        };
+        if self.cluster.write("Event", "create").is_err() {
+            return;
+        }
+        if let Err(error) = self.recorder.publish(&published, &storefront.object_ref(&())).await {
+            tracing::debug!(%error, "an event could not be written");
+        }
+    }
+}
+
+fn key(storefront: &Storefront) -> String {
+    storefront.uid().unwrap_or_default()
+}
+
+/// How often each shop has failed in a row.
+#[derive(Default)]
+pub struct Retries(Mutex<HashMap<String, u32>>);
+
+impl Retries {
+    /// How long to wait now: twice as long each time, with a bound.
+    pub fn next(&self, storefront: &Storefront) -> Duration {
+        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = failed.entry(key(storefront)).or_default();
+        let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(*failed));
+        *failed = failed.saturating_add(1);
+        wait.min(RETRY_MAX)
+    }
+
+    pub fn reset(&self, storefront: &Storefront) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(storefront));
+    }
+}
+
+/// What the brokers last said about each shop.
+#[derive(Default)]
+pub struct Looks(Mutex<HashMap<String, Seen>>);
+
+#[derive(Clone)]
+pub struct Seen {
+    pub at: Instant,
+    pub generation: Option<i64>,
+    pub brokers: Brokers,
+    pub topics: Vec<TopicTrouble>,
+}
+
+impl Seen {
+    fn every(&self) -> Duration {
+        match &self.brokers {
+            Brokers::Seen(facts) if self.topics.is_empty() && facts.groups.is_some() => LOOK_EVERY,
+            _ => LOOK_AGAIN,
+        }
+    }
+}
+
+impl Looks {
+    /// The last look, if it is not time for another one.
+    pub fn fresh(&self, storefront: &Storefront) -> Option<Seen> {
+        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = looks.get(&key(storefront))?;
+        let fresh =
+            seen.generation == storefront.metadata.generation && seen.at.elapsed() < seen.every();
+        fresh.then(|| seen.clone())
+    }
+
+    pub fn keep(&self, storefront: &Storefront, seen: Seen) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key(storefront), seen);
+    }
+
+    /// How long until the next one.
+    pub fn next(&self, storefront: &Storefront) -> Option<Duration> {
+        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = looks.get(&key(storefront))?;
+        Some(seen.every().saturating_sub(seen.at.elapsed()).max(RETRY_FIRST))
+    }
+
+    /// Of a shop that is gone nothing is remembered.
+    pub fn forget(&self, storefront: &Storefront) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(storefront));
+    }
+}

@@ -1,0 +1,184 @@
+//! Wires watches to attempts: which events wake which shop, how many are looked at at once, and how all of
+//! it ends.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt, future::ready};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        autoscaling::v2::HorizontalPodAutoscaler,
+        core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+        networking::v1::{Ingress, NetworkPolicy},
+        policy::v1::PodDisruptionBudget,
+    },
+};
+use kube::runtime::WatchStreamExt;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{
+        Controller,
+        controller::Config,
+        events::{Recorder, Reporter},
+        reflector::{ObjectRef, Store},
+        watcher::{self, DefaultBackoff},
+    },
+};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    api::Storefront,
+    cluster::{Cluster, FIELD_MANAGER},
+    context::{Context, Looks, Retries},
+    leader::Fence,
+    metrics::Metrics,
+    reconcile::{error_policy, reconcile},
+    render::Options,
+};
+
+const MANAGED: &str = "app.kubernetes.io/managed-by=storefront-operator";
+const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Shops that are looked at at once.
+const AT_ONCE: u16 = 8;
+/// Events of one shop that come together are one attempt.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// How a controller is run.
+pub struct Run {
+    pub client: Client,
+    /// Only this namespace; all of them without one.
+    pub namespace: Option<String>,
+    pub options: Options,
+    pub fence: Fence,
+    pub metrics: Metrics,
+    /// The operator's own pod, for Events.
+    pub identity: String,
+    /// Whether the metadata of Secrets may be watched; without it they are looked at again and again.
+    pub watch_secrets: bool,
+}
+
+/// Runs until `shutdown`, then lets attempts under way end.
+pub async fn run(run: Run, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
+    let controller = Controller::new(api::<Storefront>(&run), watcher::Config::default());
+    let storefronts = controller.store();
+    let reporter =
+        Reporter { controller: FIELD_MANAGER.into(), instance: Some(run.identity.clone()) };
+    let context = Arc::new(Context {
+        cluster: Cluster {
+            client: run.client.clone(),
+            fence: run.fence.clone(),
+            metrics: run.metrics.clone(),
+        },
+        options: run.options.clone(),
+        recorder: Recorder::new(run.client.clone(), reporter),
+        storefronts: storefronts.clone(),
+        retries: Retries::default(),
+        looks: Looks::default(),
+        apis: std::sync::Mutex::default(),
+    });
+    let mut controller = controller
+        .with_config(Config::default().concurrency(AT_ONCE).debounce(DEBOUNCE))
+        .reconcile_on(children::<Deployment>(&run))
+        .reconcile_on(children::<StatefulSet>(&run))
+        .reconcile_on(children::<Service>(&run))
+        .reconcile_on(children::<ServiceAccount>(&run))
+        .reconcile_on(children::<NetworkPolicy>(&run))
+        .reconcile_on(children::<Ingress>(&run))
+        .reconcile_on(children::<PodDisruptionBudget>(&run))
+        .reconcile_on(children::<HorizontalPodAutoscaler>(&run))
+        .reconcile_on(children::<ConfigMap>(&run));
+    if run.watch_secrets {
+        controller = controller
+            .reconcile_on(children::<Secret>(&run))
+            .reconcile_on(others::<Secret>(&run, storefronts));
+    }
+    controller
+        .graceful_shutdown_on(shutdown)
+        .run(reconcile, error_policy, context)
+        .for_each(|result| {
+            // A failed attempt has been logged by the error policy.
+            if let Err(error @ kube::runtime::controller::Error::QueueError(_)) = result {
+                tracing::warn!(%error, "the watch of Storefronts is interrupted");
+            }
+            ready(())
+        })
+        .await;
+}
+
+fn api<K>(run: &Run) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    match &run.namespace {
+        Some(namespace) => Api::namespaced(run.client.clone(), namespace),
+        None => Api::all(run.client.clone()),
+    }
+}
+
+/// Metadata of one kind's objects that have our label: each wakes the shop that its labels name.
+fn children<K>(run: &Run) -> impl Stream<Item = ObjectRef<Storefront>> + Send + 'static
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+{
+    let api: Api<PartialObjectMeta<K>> = api(run);
+    let events = watcher::watcher(api, watcher::Config::default().labels(MANAGED));
+    events.backoff(DefaultBackoff::default()).touched_objects().filter_map(|object| {
+        ready(object.ok().and_then(|object| {
+            let shop = object.labels().get(INSTANCE)?.clone();
+            Some(ObjectRef::new(&shop).within(&object.namespace()?))
+        }))
+    })
+}
+
+/// Metadata of objects of others: each wakes every shop of its namespace that is not well, or that may
+/// use it. A shop is woken too often rather than never: an attempt that finds nothing writes nothing.
+fn others<K>(
+    run: &Run,
+    storefronts: Store<Storefront>,
+) -> impl Stream<Item = ObjectRef<Storefront>> + Send + 'static
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+{
+    let api: Api<PartialObjectMeta<K>> = api(run);
+    let events = watcher::watcher(api, watcher::Config::default().labels(&format!("!{INSTANCE}")));
+    let touched = events.backoff(DefaultBackoff::default()).touched_objects();
+    touched.flat_map(move |object| {
+        let named = object.ok().map(|object| (object.namespace(), object.name_any()));
+        let shops = named.into_iter().flat_map(|(namespace, name)| {
+            let all = storefronts.state();
+            let using = all
+                .into_iter()
+                .filter(move |shop| shop.namespace() == namespace && refers_to(shop, &name));
+            using.map(|shop| ObjectRef::from_obj(&*shop)).collect::<Vec<_>>()
+        });
+        futures_util::stream::iter(shops.collect::<Vec<_>>())
+    })
+}
+
+/// Whether a manifest names a Secret.
+fn refers_to(storefront: &Storefront, name: &str) -> bool {
+    let spec = &storefront.spec;
+    let external = spec.external_kafka();
+    let names = [
+        spec.payment.stripe.as_ref().map(|stripe| stripe.secret_ref.name.as_str()),
+        external.and_then(|kafka| Some(kafka.sasl.as_ref()?.secret_ref.name.as_str())),
+        external.and_then(|kafka| Some(kafka.tls.as_ref()?.ca_secret_ref.as_ref()?.name.as_str())),
+        spec.database.as_ref().and_then(|d| Some(d.external.as_ref()?.secret_ref.name.as_str())),
+        spec.smtp().and_then(|smtp| Some(smtp.secret_ref.as_ref()?.name.as_str())),
+    ];
+    names.into_iter().flatten().any(|used| used == name)
+        || spec.strimzi().is_some_and(|strimzi| name.starts_with(&strimzi.cluster))
+        || name.starts_with(storefront.name_any().as_str())
+}

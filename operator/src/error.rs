@@ -1,0 +1,100 @@
+//! What can go wrong between the operator, the cluster and the brokers.
+
+use storefront_inspect::InspectError;
+
+use crate::plan::{Invalid, PlacementError};
+
+/// Why an attempt has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the Storefront cannot work")]
+    Invalid(#[from] Invalid),
+    #[error("the Storefront has no place")]
+    Placement(#[from] PlacementError),
+    #[error("could not read {what}")]
+    Read {
+        what: String,
+        #[source]
+        source: kube::Error,
+    },
+    #[error("could not apply {kind} {name}")]
+    Apply {
+        kind: String,
+        name: String,
+        #[source]
+        source: kube::Error,
+    },
+    #[error("could not delete {kind} {name}")]
+    Delete {
+        kind: String,
+        name: String,
+        #[source]
+        source: kube::Error,
+    },
+    #[error("{kind} {name} belongs to {owner}: rename the Storefront, or delete it")]
+    Taken { kind: String, name: String, owner: String },
+    #[error(
+        "the disks of {name} are of {there} brokers and {wanted} are asked for: write kafka.managed.replicas: {there}, or delete the disks and Secret {name}"
+    )]
+    OtherBrokers { name: String, there: String, wanted: i32 },
+    #[error(
+        "Secret {name} has lost its key {key} and disk {disk} cannot be used without it: restore the Secret, or delete the disk and everything on it"
+    )]
+    LostSecret { name: String, key: &'static str, disk: String },
+    #[error("could not write the status")]
+    Status(#[source] kube::Error),
+    #[error("{kind} {name} cannot be written as JSON")]
+    Json {
+        kind: String,
+        name: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the brokers could not be asked")]
+    Brokers(#[source] Box<InspectError>),
+    #[error("another operator leads: nothing is written here")]
+    NotLeading,
+}
+
+impl Error {
+    /// A fixed word for conditions, events and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(invalid) => invalid.reason(),
+            Self::Placement(error) => error.reason(),
+            Self::Read { .. } => "ReadFailed",
+            Self::Apply { .. } => "ApplyFailed",
+            Self::Delete { .. } => "DeleteFailed",
+            Self::Taken { .. } => "Conflict",
+            Self::OtherBrokers { .. } => "OtherBrokers",
+            Self::LostSecret { .. } => "LostSecret",
+            Self::Status(_) => "StatusFailed",
+            Self::Json { .. } => "Json",
+            Self::Brokers(_) => "BrokersFailed",
+            Self::NotLeading => "NotLeading",
+        }
+    }
+
+    /// Only an edit can help; trying again cannot.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Placement(_) | Self::OtherBrokers { .. })
+    }
+
+    /// The error with its causes, for a condition.
+    pub fn story(&self) -> String {
+        let mut story = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(next) = cause {
+            let text = match next.downcast_ref::<kube::Error>() {
+                // Its own text says everything twice.
+                Some(kube::Error::Api(status)) => status.message.clone(),
+                _ => next.to_string(),
+            };
+            if !story.contains(&text) {
+                story = format!("{story}: {text}");
+            }
+            cause = next.source();
+        }
+        story
+    }
+}

@@ -1,0 +1,176 @@
+//! The operator as a program of its own.
+
+use std::{
+    net::SocketAddr,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use kube::Client;
+use storefront_operator::{
+    controller::{self, Run},
+    leader::{Candidate, Fence},
+    metrics::Metrics,
+    render::Options,
+    server::{self, Life},
+};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Keeps Storefronts as their manifests say.
+#[derive(Debug, Parser)]
+#[command(name = "storefront-operator", version, max_term_width = 100)]
+struct Arguments {
+    /// Look after Storefronts of this namespace only [default: every namespace].
+    #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
+    /// Namespace of the Lease that says who leads. Without it this operator has to be the only one.
+    #[arg(long, env = "LEASE_NAMESPACE", value_name = "NAME")]
+    lease_namespace: Option<String>,
+    /// Name of the Lease.
+    #[arg(long, default_value = "storefront-operator", value_name = "NAME")]
+    lease: String,
+    /// Name of this process, unique among operators [default: made up].
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: Option<String>,
+    /// Address of /livez, /readyz and /metrics.
+    #[arg(long, default_value = "0.0.0.0:9000", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// What goes before the names of the services' images.
+    #[arg(long, env = "IMAGE_REGISTRY", value_name = "REGISTRY")]
+    image_registry: Option<String>,
+    /// Tag of the services' images [default: this operator's version].
+    #[arg(long, env = "IMAGE_TAG", value_name = "TAG")]
+    image_tag: Option<String>,
+    /// Image of Apache Kafka, without a tag.
+    #[arg(long, env = "KAFKA_IMAGE", value_name = "IMAGE")]
+    kafka_image: Option<String>,
+    /// Release of Apache Kafka.
+    #[arg(long, env = "KAFKA_VERSION", value_name = "VERSION")]
+    kafka_version: Option<String>,
+    /// Image of PostgreSQL.
+    #[arg(long, env = "POSTGRES_IMAGE", value_name = "IMAGE")]
+    postgres_image: Option<String>,
+    /// Watch the metadata of Secrets, for which a right to list them is needed. Without it they are
+    /// looked at by name every 15 to 60 seconds.
+    #[arg(long, env = "WATCH_SECRETS", default_value_t = false)]
+    watch_secrets: bool,
+}
+
+impl Arguments {
+    fn options(&self) -> Options {
+        let own = Options::default();
+        let or = |written: &Option<String>, own: String| written.clone().unwrap_or(own);
+        Options {
+            registry: or(&self.image_registry, own.registry),
+            tag: or(&self.image_tag, own.tag),
+            kafka_image: or(&self.kafka_image, own.kafka_image),
+            kafka_version: or(&self.kafka_version, own.kafka_version),
+            postgres_image: or(&self.postgres_image, own.postgres_image),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let metrics = Metrics::default();
+    let (beat, beats) = watch::channel(Instant::now());
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(BEAT).await;
+            if beat.send(Instant::now()).is_err() {
+                return;
+            }
+        }
+    });
+    let life = Life { beat: beats, metrics: metrics.clone() };
+    let serving = tokio::spawn(server::serve(arguments.listen, life));
+    let client = Client::try_default().await?;
+    let identity = arguments.identity.clone();
+    let identity =
+        identity.unwrap_or_else(|| format!("storefront-operator-{}", uuid::Uuid::new_v4()));
+    let candidate = arguments.lease_namespace.clone().map(|namespace| Candidate {
+        client: client.clone(),
+        namespace,
+        lease: arguments.lease.clone(),
+        identity: identity.clone(),
+    });
+    let fence = if candidate.is_some() { Fence::default() } else { Fence::open() };
+    let stop = stop_signal();
+    tokio::pin!(stop);
+    if let Some(candidate) = &candidate {
+        tracing::info!(identity, "waiting for the lease");
+        tokio::select! {
+            () = candidate.acquire(&fence) => {}
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
+        }
+    }
+    tracing::info!(identity, "leading");
+    metrics.leading(true);
+    let (end, mut ending) = watch::channel(false);
+    let controller = tokio::spawn(controller::run(
+        Run {
+            client,
+            namespace: arguments.namespace.clone(),
+            options: arguments.options(),
+            fence: fence.clone(),
+            metrics,
+            identity,
+            watch_secrets: arguments.watch_secrets,
+        },
+        async move {
+            // An end of the sender is an end, too.
+            let _ = ending.wait_for(|end| *end).await;
+        },
+    ));
+    let keep = async {
+        match &candidate {
+            Some(candidate) => candidate.keep(&fence).await,
+            None => std::future::pending().await,
+        }
+    };
+    let code = tokio::select! {
+        () = &mut stop => ExitCode::SUCCESS,
+        // Without the lease everything that is remembered may be old: a new process starts clean.
+        () = keep => ExitCode::FAILURE,
+        served = serving => {
+            served??;
+            ExitCode::FAILURE
+        }
+    };
+    drop(end);
+    if tokio::time::timeout(Duration::from_secs(20), controller).await.is_err() {
+        tracing::warn!("attempts under way did not end in time");
+    }
+    if let Some(candidate) = &candidate {
+        candidate.release(&fence).await;
+    }
+    Ok(code)
+}
+
+/// SIGTERM or Ctrl-C.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

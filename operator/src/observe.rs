@@ -1,0 +1,156 @@
+//! Reads the cluster: what is there of a shop, what others have made for it, and which APIs are served.
+//! Changes nothing and decides nothing.
+
+mod references;
+mod workloads;
+
+use std::collections::BTreeMap;
+
+use kube::{ResourceExt, core::DynamicObject};
+
+use crate::{
+    api::Storefront,
+    cluster::Cluster,
+    error::Error,
+    kinds, names,
+    plan::Plan,
+    render::{Apis, Generated},
+    status::Workload,
+};
+pub use references::References;
+
+/// Objects of a shop that are there.
+#[derive(Debug, Default)]
+pub struct Live {
+    pub objects: Vec<DynamicObject>,
+}
+
+impl Live {
+    pub fn find(&self, kind: &str, name: &str) -> Option<&DynamicObject> {
+        let is = |object: &&DynamicObject| {
+            object.types.as_ref().is_some_and(|types| types.kind == kind)
+                && object.name_any() == name
+        };
+        self.objects.iter().find(is)
+    }
+}
+
+/// Everything with the shop's labels, and its Secrets by their names.
+pub async fn live(
+    cluster: &Cluster,
+    namespace: &str,
+    shop: &str,
+    apis: &Apis,
+) -> Result<Live, Error> {
+    let selector = format!(
+        "app.kubernetes.io/instance={shop},app.kubernetes.io/managed-by=storefront-operator"
+    );
+    let mut resources: Vec<_> = kinds::LISTED
+        .iter()
+        .map(|(group, version, kind)| match *group {
+            "" => kinds::resource(version, kind),
+            group => kinds::resource(&format!("{group}/{version}"), kind),
+        })
+        .collect();
+    if apis.http_route {
+        resources.push(kinds::resource("gateway.networking.k8s.io/v1", "HTTPRoute"));
+    }
+    if let Some(version) = &apis.strimzi {
+        let strimzi = format!("kafka.strimzi.io/{version}");
+        resources.extend(["KafkaTopic", "KafkaUser"].map(|kind| kinds::resource(&strimzi, kind)));
+    }
+    let lists = resources.iter().map(|resource| cluster.list(namespace, resource, &selector));
+    let lists = futures_util::future::try_join_all(lists).await?;
+    let mut objects = Vec::new();
+    for (resource, list) in resources.iter().zip(lists) {
+        // A list does not repeat its kind in each entry.
+        objects.extend(list.into_iter().map(|object| typed(object, resource)));
+    }
+    let secrets = kinds::resource("v1", "Secret");
+    let own = [names::SANDBOX, names::DATABASE, names::KAFKA].map(|part| names::object(shop, part));
+    let own = own.iter().map(|name| cluster.get(namespace, &secrets, name));
+    let own = futures_util::future::try_join_all(own).await?;
+    objects.extend(own.into_iter().flatten().map(|object| typed(object, &secrets)));
+    Ok(Live { objects })
+}
+
+fn typed(mut object: DynamicObject, resource: &kube::core::ApiResource) -> DynamicObject {
+    object.types = Some(kube::core::TypeMeta {
+        api_version: resource.api_version.clone(),
+        kind: resource.kind.clone(),
+    });
+    object
+}
+
+/// Deployments and `StatefulSet`s by component, with why their pods do not come up.
+pub async fn workloads(
+    cluster: &Cluster,
+    namespace: &str,
+    shop: &str,
+    live: &Live,
+) -> Result<BTreeMap<String, Workload>, Error> {
+    workloads::of(cluster, namespace, shop, live).await
+}
+
+/// What was made up once: taken up from the cluster, or made now; never made anew for a disk that is
+/// there already, which nothing could open then.
+pub async fn generated(
+    cluster: &Cluster,
+    namespace: &str,
+    storefront: &Storefront,
+    live: &Live,
+    kafka_credentials: Option<String>,
+    random: impl Fn() -> String,
+) -> Result<Generated, Error> {
+    let shop = storefront.name_any();
+    let known = |part: &str, key: &str| {
+        let secret = live.find("Secret", &names::object(&shop, part))?;
+        references::text(secret, key).filter(|text| !text.is_empty())
+    };
+    if let Some(wanted) = storefront.spec.managed_brokers()
+        && let Some(there) = known(names::KAFKA, "brokers")
+        && there != wanted.to_string()
+    {
+        let name = names::object(&shop, names::KAFKA);
+        return Err(Error::OtherBrokers { name, there, wanted });
+    }
+    for (part, key, managed) in [
+        (names::KAFKA, "cluster-id", storefront.spec.managed_brokers().is_some()),
+        (names::DATABASE, "password", storefront.spec.manages_database()),
+    ] {
+        let name = names::object(&shop, part);
+        if managed && known(part, key).is_none() {
+            let disk = format!("{}-{name}-0", names::DISK);
+            let disks = kinds::resource("v1", "PersistentVolumeClaim");
+            if cluster.get(namespace, &disks, &disk).await?.is_some() {
+                return Err(Error::LostSecret { name, key, disk });
+            }
+        }
+    }
+    Ok(Generated {
+        kafka_cluster_id: known(names::KAFKA, "cluster-id").unwrap_or_else(cluster_id),
+        database_password: known(names::DATABASE, "password").unwrap_or_else(&random),
+        sandbox_api_key: known(names::SANDBOX, "api-key")
+            .unwrap_or_else(|| format!("sk_test_{}", random())),
+        sandbox_webhook_secret: known(names::SANDBOX, "webhook-secret")
+            .unwrap_or_else(|| format!("whsec_{}", random())),
+        kafka_credentials,
+    })
+}
+
+/// A random UUID in base64url, as Kafka's own tool makes it. One that begins with `-` would look like a
+/// flag to it.
+fn cluster_id() -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    loop {
+        let id = URL_SAFE_NO_PAD.encode(uuid::Uuid::new_v4().as_bytes());
+        if !id.starts_with('-') {
+            return id;
+        }
+    }
+}
+
+/// What others have made for a shop.
+pub async fn others(cluster: &Cluster, namespace: &str, plan: &Plan) -> Result<References, Error> {
+    references::look(cluster, namespace, plan).await
+}

@@ -1,0 +1,195 @@
+//! One attempt to bring a shop to what its manifest says: observe, plan, render, apply, status. Nothing is
+//! assumed about why it began, and everything is looked at anew.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::controller::Action,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    api::{API_VERSION, KIND, Storefront, StorefrontStatus},
+    apply::apply,
+    brokers,
+    cluster::FIELD_MANAGER,
+    context::Context,
+    error::Error,
+    finalize, observe,
+    plan::{Placement, Plan, plan},
+    render::{Input, render},
+    status::{Observed, Outcome, events, says_the_same, status},
+};
+
+/// When nothing happens a shop is looked at this often: facts of brokers come by no watch.
+const RESYNC: Duration = Duration::from_secs(60);
+/// So often while something of others is missing, whose coming no watch tells.
+const RESYNC_MISSING: Duration = Duration::from_secs(15);
+
+/// What an attempt has found and done.
+#[derive(Default)]
+pub(crate) struct Attempt {
+    pub plan: Option<Plan>,
+    pub observed: Observed,
+    /// Writes to the cluster and to the brokers.
+    pub writes: usize,
+}
+
+/// One attempt. The status is written whether it succeeds or not.
+pub async fn reconcile(
+    storefront: Arc<Storefront>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    let began = Instant::now();
+    if storefront.metadata.deletion_timestamp.is_some() {
+        return finalize::run(&storefront, &context).await;
+    }
+    let mut attempt = Attempt::default();
+    let result = run(&storefront, &context, &mut attempt).await;
+    if let Err(Error::NotLeading) = result {
+        return Err(Error::NotLeading);
+    }
+    let after = {
+        let outcome = outcome(&storefront, &attempt, result.as_ref().err());
+        status(&storefront, &attempt.observed, &outcome, Timestamp::now())
+    };
+    attempt.writes += usize::from(write_status(&storefront, &context, &after).await?);
+    let reason = result.as_ref().err().map(Error::reason);
+    context.cluster.metrics.reconciled(began, reason, attempt.writes > 0);
+    result?;
+    context.retries.reset(&storefront);
+    let look_again = context.looks.next(&storefront).unwrap_or(RESYNC);
+    let wait = if attempt.observed.missing.is_empty() { RESYNC } else { RESYNC_MISSING };
+    Ok(Action::requeue(wait.min(look_again)))
+}
+
+async fn run(
+    storefront: &Storefront,
+    context: &Context,
+    attempt: &mut Attempt,
+) -> Result<(), Error> {
+    let namespace = storefront.namespace().unwrap_or_default();
+    let shop = storefront.name_any();
+    let placement = Placement::cluster(storefront, &namespace)?;
+    attempt.observed.url = Some(placement.public_url.to_string());
+    let plan = &*attempt.plan.insert(plan(storefront, &placement)?);
+    let cluster = &context.cluster;
+    let apis = context.apis(storefront).await?;
+    attempt.observed.missing_apis = context.missing_apis(storefront, &apis);
+    let mut live = observe::live(cluster, &namespace, &shop, &apis).await?;
+    let others = observe::others(cluster, &namespace, plan).await?;
+    attempt.observed.missing.clone_from(&others.missing);
+    let credentials = others.kafka_credentials.clone();
+    let generated =
+        observe::generated(cluster, &namespace, storefront, &live, credentials, random).await?;
+    let paused = storefront.spec.paused.unwrap_or_default();
+    if !paused {
+        attempt.writes += finalize::prepare(storefront, context).await?;
+        let objects = render(&Input {
+            storefront,
+            plan,
+            placement: &placement,
+            options: &context.options,
+            generated: &generated,
+            apis: &apis,
+        });
+        let uid = storefront.uid().unwrap_or_default();
+        let written = apply(cluster, &namespace, &uid, &objects, &live).await?;
+        if written > 0 {
+            attempt.writes += written;
+            live = observe::live(cluster, &namespace, &shop, &apis).await?;
+        }
+    }
+    attempt.observed.workloads = observe::workloads(cluster, &namespace, &shop, &live).await?;
+    let look = brokers::Look { storefront, context, plan, live: &live, others: &others, paused };
+    attempt.writes += look.run(&mut attempt.observed).await?;
+    Ok(())
+}
+
+fn outcome<'a>(
+    storefront: &Storefront,
+    attempt: &'a Attempt,
+    error: Option<&Error>,
+) -> Outcome<'a> {
+    match (error, &attempt.plan) {
+        (Some(error), _) if error.is_permanent() => {
+            let message = match error {
+                // What is wrong with the manifest says it all.
+                Error::Invalid(invalid) => invalid.to_string(),
+                other => other.story(),
+            };
+            Outcome::Invalid { reason: error.reason(), message }
+        }
+        (Some(error), plan) => {
+            Outcome::Failed { plan: plan.as_ref(), reason: error.reason(), message: error.story() }
+        }
+        (None, Some(plan)) if storefront.spec.paused == Some(true) => Outcome::Paused(plan),
+        (None, Some(plan)) => Outcome::Applied(plan),
+        (None, None) => {
+            Outcome::Failed { plan: None, reason: "NoPlan", message: "there is no plan".to_owned() }
+        }
+    }
+}
+
+/// Written only when it says something else: an unchanged status would wake our own watch.
+async fn write_status(
+    storefront: &Storefront,
+    context: &Context,
+    after: &StorefrontStatus,
+) -> Result<bool, Error> {
+    let (namespace, name) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
+    let ready = after.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
+    context.cluster.metrics.ready(&namespace, &name, ready);
+    if says_the_same(storefront.status.as_ref(), after) {
+        return Ok(false);
+    }
+    context.cluster.write(KIND, "status")?;
+    let api: Api<Storefront> = Api::namespaced(context.cluster.client.clone(), &namespace);
+    let status = json!({
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name, "uid": storefront.metadata.uid},
+        "status": after,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let patched = api.patch_status(&name, &parameters, &Patch::Apply(&status)).await;
+    match patched {
+        Ok(_) => {}
+        // Deleted, or deleted and made anew, meanwhile.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(false),
+        Err(error) => return Err(Error::Status(error)),
+    }
+    for event in events(storefront.status.as_ref(), after) {
+        context.publish(storefront, &event).await;
+    }
+    Ok(true)
+}
+
+/// 32 letters and digits from the system's randomness.
+fn random() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+/// What the controller does after a failure: an edit wakes us anyway; everything else is tried again,
+/// later each time.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the controller's")]
+pub fn error_policy(storefront: Arc<Storefront>, error: &Error, context: Arc<Context>) -> Action {
+    tracing::warn!(
+        storefront = storefront.name_any(),
+        namespace = storefront.namespace(),
+        reason = error.reason(),
+        "{}",
+        error.story()
+    );
+    if error.is_permanent() {
+        return Action::await_change();
+    }
+    Action::requeue(context.retries.next(&storefront))
+}
