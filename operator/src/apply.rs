@@ -3,6 +3,7 @@
 
 pub mod compare;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     ResourceExt,
     core::{ApiResource, DynamicObject},
@@ -36,7 +37,7 @@ pub async fn apply(
     let mut written = 0;
     for object in objects {
         hand_over_replicas(cluster, namespace, objects, object, live).await?;
-        written += usize::from(apply_one(cluster, namespace, uid, object, live).await?);
+        written += usize::from(apply_one(cluster, namespace, object, live).await?);
     }
     Ok(written + prune(cluster, namespace, uid, objects, live).await?)
 }
@@ -44,7 +45,6 @@ pub async fn apply(
 async fn apply_one(
     cluster: &Cluster,
     namespace: &str,
-    uid: &str,
     object: &Object,
     live: &Live,
 ) -> Result<bool, Error> {
@@ -53,7 +53,7 @@ async fn apply_one(
     let resource = kinds::resource(object.api_version(), kind);
     let there = live.find(kind, name);
     if let Some(there) = there {
-        not_taken(there, uid)?;
+        not_taken(object, there)?;
         if is_applied(&wanted, there) {
             return Ok(false);
         }
@@ -163,10 +163,15 @@ fn is_applied(wanted: &Value, there: &DynamicObject) -> bool {
     compare::holds(wanted, &live)
 }
 
-/// An object that another controller owns is not ours to change.
-fn not_taken(there: &DynamicObject, uid: &str) -> Result<(), Error> {
+/// An object that another controller owns is not ours to change. A Storefront of our own name with
+/// another uid is gone: what it has left is taken up before it is collected.
+fn not_taken(object: &Object, there: &DynamicObject) -> Result<(), Error> {
+    let ours = object.metadata().owner_references.iter().flatten().next();
+    let is_ours = |owner: &OwnerReference| {
+        ours.is_some_and(|ours| (&ours.kind, &ours.name) == (&owner.kind, &owner.name))
+    };
     let owners = there.owner_references();
-    match owners.iter().find(|owner| owner.controller == Some(true) && owner.uid != uid) {
+    match owners.iter().find(|owner| owner.controller == Some(true) && !is_ours(owner)) {
         None => Ok(()),
         Some(owner) => Err(Error::Taken {
             kind: there.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default(),

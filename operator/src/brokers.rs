@@ -79,11 +79,7 @@ impl Look<'_> {
         let mut troubles = Vec::new();
         // Strimzi makes its topics itself.
         if self.storefront.spec.strimzi().is_none() && !self.paused {
-            if let Some(other) = self.older_twin() {
-                troubles.push(TopicTrouble::SharedPrefix { other });
-            } else {
-                (writes, troubles) = self.change(&session).await?;
-            }
+            (writes, troubles) = self.change(&session).await?;
         }
         let (plan, scope) = (self.plan.clone(), self.scope());
         let facts = blocking(move || topics::facts(&session, &plan, &scope)).await?;
@@ -155,19 +151,6 @@ impl Look<'_> {
         Scope { names: self.plan.names.clone(), send_on: self.storefront.spec.send_on() }
     }
 
-    /// Another shop with the same brokers and prefix that was there before this one.
-    fn older_twin(&self) -> Option<String> {
-        let place = place_of(self.storefront)?;
-        let age =
-            |s: &Storefront| (s.meta().creation_timestamp.clone().map(|time| time.0), s.uid());
-        let others = self.context.storefronts.state();
-        let twin = others.iter().find(|other| {
-            let same = place_of(other).is_some_and(|other| other == place);
-            same && other.uid() != self.storefront.uid() && age(other) < age(self.storefront)
-        })?;
-        Some(format!("{}/{}", twin.namespace().unwrap_or_default(), twin.name_any()))
-    }
-
     fn trouble(&self, error: &InspectError) -> Trouble {
         let field = match &self.storefront.spec.kafka {
             Some(kafka) if kafka.external.is_some() => "spec.kafka.external",
@@ -186,6 +169,18 @@ impl Look<'_> {
         let message = format!("the brokers {brokers} do not answer: {why}; check {field}");
         Trouble { reason: "Unreachable".into(), message }
     }
+}
+
+/// Another shop with the same brokers and prefix that was there before this one.
+pub(crate) fn older_twin(storefront: &Storefront, context: &Context) -> Option<String> {
+    let ours = place_of(storefront)?;
+    let age = |s: &Storefront| (s.meta().creation_timestamp.clone().map(|time| time.0), s.uid());
+    let others = context.storefronts.state();
+    let twin = others.iter().find(|other| {
+        let same = place_of(other).is_some_and(|other| other == ours);
+        same && other.uid() != storefront.uid() && age(other) < age(storefront)
+    })?;
+    Some(format!("{}/{}", twin.namespace().unwrap_or_default(), twin.name_any()))
 }
 
 /// Which brokers and which prefix, of those that several shops can share.

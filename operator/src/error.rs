@@ -41,6 +41,10 @@ pub enum Error {
         "Secret {name} has lost its key {key} and disk {disk} cannot be used without it: restore the Secret, or delete the disk and everything on it"
     )]
     LostSecret { name: String, key: &'static str, disk: String },
+    #[error(
+        "Storefront {other} uses the same brokers and prefix, and is older; both would share their groups and take one another's events: create this one anew with another kafka.prefix"
+    )]
+    SharedPrefix { other: String },
     #[error("could not write the status")]
     Status(#[source] kube::Error),
     #[error("{kind} {name} cannot be written as JSON")]
@@ -65,7 +69,7 @@ impl Error {
             Self::Read { .. } => "ReadFailed",
             Self::Apply { .. } => "ApplyFailed",
             Self::Delete { .. } => "DeleteFailed",
-            Self::Taken { .. } => "Conflict",
+            Self::Taken { .. } | Self::SharedPrefix { .. } => "Conflict",
             Self::OtherBrokers { .. } => "OtherBrokers",
             Self::LostSecret { .. } => "LostSecret",
             Self::Status(_) => "StatusFailed",

@@ -80,6 +80,9 @@ async fn run(
     let placement = Placement::cluster(storefront, &namespace)?;
     attempt.observed.url = Some(placement.public_url.to_string());
     let plan = &*attempt.plan.insert(plan(storefront, &placement)?);
+    if let Some(other) = brokers::older_twin(storefront, context) {
+        return Err(Error::SharedPrefix { other });
+    }
     let cluster = &context.cluster;
     let apis = context.apis(storefront).await?;
     attempt.observed.missing_apis = context.missing_apis(storefront, &apis);

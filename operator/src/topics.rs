@@ -23,6 +23,8 @@ use crate::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+const LOOKS_MAX: u32 = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 /// What to do, and what people are told.
 #[derive(Debug, Default)]
@@ -94,8 +96,21 @@ pub fn open(properties: &BTreeMap<String, String>) -> Result<Session, InspectErr
     Connection::new(brokers).with(properties).open()
 }
 
-/// Topics and groups as they are now. Blocks.
+/// Topics and groups as they are now. A topic that was just made has no leader for a moment, and cannot
+/// be looked at then. Blocks.
 pub fn facts(session: &Session, plan: &Plan, scope: &Scope) -> Result<BrokerFacts, InspectError> {
+    let mut found = look(session, plan, scope);
+    for _ in 1..LOOKS_MAX {
+        if found.is_ok() {
+            break;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+        found = look(session, plan, scope);
+    }
+    found
+}
+
+fn look(session: &Session, plan: &Plan, scope: &Scope) -> Result<BrokerFacts, InspectError> {
     let cluster = session.cluster()?;
     // The topics are known all the same; the groups will be, the next time.
     let groups = session.groups(scope, &cluster, false);

@@ -151,7 +151,6 @@ fn topics_that_are_not_as_planned_say_what_to_do() {
     let topic = || "payment-successful".to_owned();
     let troubles = [
         TopicTrouble::Foreign { topic: topic() },
-        TopicTrouble::SharedPrefix { other: "shops/old".into() },
         TopicTrouble::FewerPartitions { topic: topic(), has: 1, wanted: 3 },
         TopicTrouble::MorePartitions { topic: topic(), has: 12, wanted: 3 },
         TopicTrouble::TooFewBrokers { wanted: 3, brokers: 1 },

@@ -91,10 +91,6 @@ pub enum TopicTrouble {
     Foreign {
         topic: String,
     },
-    /// Another Storefront has the same brokers and prefix, and is older.
-    SharedPrefix {
-        other: String,
-    },
     /// Adding partitions was not allowed.
     FewerPartitions {
         topic: String,
@@ -122,7 +118,7 @@ impl TopicTrouble {
     /// A fixed word.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Foreign { .. } | Self::SharedPrefix { .. } => "Conflict",
+            Self::Foreign { .. } => "Conflict",
             Self::FewerPartitions { .. } => "FewerPartitions",
             Self::MorePartitions { .. } => "MorePartitions",
             Self::TooFewBrokers { .. } => "TooFewBrokers",
@@ -137,11 +133,7 @@ impl std::fmt::Display for TopicTrouble {
         match self {
             Self::Foreign { topic } => write!(
                 f,
-                "topic {topic} was made by somebody else: write kafka.topics.adopt: true to take it over, or another kafka.prefix"
-            ),
-            Self::SharedPrefix { other } => write!(
-                f,
-                "Storefront {other} uses the same brokers and prefix, and is older: write another kafka.prefix"
+                "topic {topic} was made by somebody else: write kafka.topics.adopt: true to take it over, or create the Storefront anew with another kafka.prefix"
             ),
             Self::FewerPartitions { topic, has, wanted } => write!(
                 f,
