@@ -37,7 +37,7 @@ pub async fn run_on(
 ) -> anyhow::Result<()> {
     let AnalyticsSettings { common, kafka, database } = settings;
     let service = Service::new(ServiceId::Analytics, &common, shutdown);
-    let database = Database::open(&database, ServiceId::Analytics, MIGRATIONS)
+    let database = Database::open(&database, &common.shop, ServiceId::Analytics, MIGRATIONS)
         .await
         .context("could not open the database")?;
     let router = api::router(database.clone());

@@ -64,7 +64,7 @@ pub async fn run_with(
     let connections = smtp.connections as usize;
     let smtp = Smtp::new(&smtp)?;
     let service = Service::new(ServiceId::Email, &common, shutdown);
-    let database = Database::open(&database, ServiceId::Email, MIGRATIONS)
+    let database = Database::open(&database, &common.shop, ServiceId::Email, MIGRATIONS)
         .await
         .context("could not open the database")?;
     let metrics = MailMetrics::register(&service.metrics);

@@ -34,7 +34,7 @@ pub async fn run_on(
     let OrderSettings { common, kafka, database, email_url, email_timeout_ms } = settings;
     let service = Service::new(ServiceId::Order, &common, shutdown);
     let mails = MailClient::new(email_url, email_timeout_ms)?;
-    let database = Database::open(&database, ServiceId::Order, MIGRATIONS)
+    let database = Database::open(&database, &common.shop, ServiceId::Order, MIGRATIONS)
         .await
         .context("could not open the database")?;
     let router = api::router(database.clone(), Arc::new(mails));

@@ -43,7 +43,7 @@
 //! async fn main() -> anyhow::Result<()> {
 //!     let settings = AnalyticsSettings::read(&ProcessEnv)?;
 //!     let service = Service::new(ServiceId::Analytics, &settings.common, shutdown_signal());
-//!     let database = Database::open(&settings.database, service.id, MIGRATIONS).await?;
+//!     let database = Database::open(&settings.database, &service.shop, service.id, MIGRATIONS).await?;
 //!     let listeners = Listeners::bind(&settings.common).await?;
 //!     let consumer = consume(&service, &settings.kafka, &database, Points);
 //!     let (served, consumed) =

@@ -47,7 +47,7 @@ impl Store {
 
 async fn open(url: String) -> Database {
     let settings = DatabaseSettings { url: DatabaseUrl::Plain(url), max_connections: 4 };
-    Database::open(&settings, ServiceId::Analytics, MIGRATIONS).await.unwrap()
+    Database::open(&settings, &shop(), ServiceId::Analytics, MIGRATIONS).await.unwrap()
 }
 
 pub fn shop() -> Shop {

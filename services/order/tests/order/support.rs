@@ -45,7 +45,7 @@ impl Store {
 
 async fn open(url: String) -> Database {
     let settings = DatabaseSettings { url: DatabaseUrl::Plain(url), max_connections: 4 };
-    Database::open(&settings, ServiceId::Order, MIGRATIONS).await.unwrap()
+    Database::open(&settings, &shop(), ServiceId::Order, MIGRATIONS).await.unwrap()
 }
 
 pub fn shop() -> Shop {

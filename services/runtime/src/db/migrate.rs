@@ -32,7 +32,7 @@ pub(super) type Steps = (&'static str, &'static [Migration]);
 
 pub(super) async fn migrate(
     database: &Database,
-    schema: &'static str,
+    schema: &str,
     steps: &[Steps],
 ) -> Result<(), DatabaseError> {
     let mut tx = database.begin().await?;
@@ -72,7 +72,7 @@ pub(super) async fn migrate(
 }
 
 /// The lock, the schema and the list of what was done.
-async fn prepare(tx: &mut Tx<'_>, schema: &'static str) -> Result<(), DatabaseError> {
+async fn prepare(tx: &mut Tx<'_>, schema: &str) -> Result<(), DatabaseError> {
     // On SQLite the transaction is the lock: it began as a writer.
     if tx.dialect() == Dialect::Postgres {
         tx.control("SET LOCAL statement_timeout = '10min'").await?;

@@ -1,5 +1,5 @@
 //! The narrow door to a database: transactions, statements with `$1`, rows of integers, texts and
-//! bytes. PostgreSQL in a cluster (one schema a service), SQLite on a laptop (one file a service);
+//! bytes. PostgreSQL in a cluster (one schema a shop and service), SQLite on a laptop (one file a service);
 //! both behave alike here, and one test suite holds that. Knows nothing of events.
 
 mod error;
@@ -16,7 +16,7 @@ mod value;
 
 use std::{sync::Arc, time::Duration};
 
-use storefront_contract::{ServiceId, settings::DatabaseSettings};
+use storefront_contract::{ServiceId, Shop, settings::DatabaseSettings};
 use tokio::{runtime::Handle, sync::watch};
 
 pub(crate) use self::notify::Listener;
@@ -31,7 +31,7 @@ pub use self::{
 };
 use self::{
     link::{Link, Params},
-    postgres::PostgresPool,
+    postgres::{PostgresPool, schema},
     sqlite::SqlitePools,
     url::Place,
 };
@@ -57,21 +57,23 @@ enum Backend {
 }
 
 impl Database {
-    /// Opens PostgreSQL (`postgres://…`, schema named like the service) or SQLite (`sqlite:PATH`) and
-    /// migrates the runtime's tables and the service's. A server that does not answer is waited for,
-    /// 60 s at most.
+    /// Opens PostgreSQL (`postgres://…`, in a schema of this shop's and service's own, so that shops may
+    /// share a database) or SQLite (`sqlite:PATH`) and migrates the runtime's tables and the service's. A
+    /// server that does not answer is waited for, 60 s at most.
     pub async fn open(
         settings: &DatabaseSettings,
+        shop: &Shop,
         service: ServiceId,
         migrations: &'static [Migration],
     ) -> Result<Self, DatabaseError> {
         let steps = [("runtime", crate::store::MIGRATIONS), ("service", migrations)];
+        let schema: Arc<str> = schema(shop, service).into();
         let deadline = tokio::time::Instant::now() + OPEN_LIMIT;
         let mut delay = Duration::from_millis(100);
         loop {
             let opened = async {
-                let database = Self::connect(settings, service.name())?;
-                migrate::migrate(&database, service.name(), &steps).await?;
+                let database = Self::connect(settings, Arc::clone(&schema))?;
+                migrate::migrate(&database, &schema, &steps).await?;
                 database.forget_dead_leases().await.map(|()| database)
             };
             match opened.await {
@@ -102,7 +104,7 @@ impl Database {
         Ok(())
     }
 
-    fn connect(settings: &DatabaseSettings, schema: &'static str) -> Result<Self, DatabaseError> {
+    fn connect(settings: &DatabaseSettings, schema: Arc<str>) -> Result<Self, DatabaseError> {
         let text = url::read(&settings.url)?;
         let backend = match url::place(&text)? {
             Place::Postgres => Backend::Postgres(PostgresPool::open(settings, text, schema)?),

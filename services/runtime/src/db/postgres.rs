@@ -1,4 +1,4 @@
-//! Pools of connections to PostgreSQL: one schema a service, every wait bounded, and a URL that may
+//! Pools of connections to PostgreSQL: one schema a shop and service, every wait bounded, and a URL that may
 //! change while the service runs.
 
 use std::{
@@ -12,7 +12,11 @@ use sqlx::{
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use storefront_contract::settings::{DatabaseSettings, DatabaseUrl};
+use storefront_contract::{
+    ServiceId, Shop,
+    settings::{DatabaseSettings, DatabaseUrl},
+};
+use uuid::Uuid;
 
 use super::{
     error::DatabaseError,
@@ -33,7 +37,7 @@ const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; 
 
 pub(super) struct PostgresPool {
     pool: PgPool,
-    schema: &'static str,
+    schema: Arc<str>,
     url: DatabaseUrl,
     /// The URL that the pool connects with now.
     current: Mutex<Url>,
@@ -45,7 +49,7 @@ impl PostgresPool {
     pub(super) fn open(
         settings: &DatabaseSettings,
         text: Url,
-        schema: &'static str,
+        schema: Arc<str>,
     ) -> Result<Self, DatabaseError> {
         let session: Arc<str> = format!("{SESSION} SET search_path TO \"{schema}\"").into();
         let pool = PgPoolOptions::new()
@@ -102,9 +106,9 @@ impl PostgresPool {
         &self.pool
     }
 
-    /// Channels are the whole database's, which several services may share.
+    /// Channels are the whole database's, which several shops and services may share.
     pub(super) fn channel(&self, name: &str) -> String {
-        format!("storefront_{}_{name}", self.schema)
+        identifier(format!("{}_{name}", self.schema))
     }
 
     pub(super) async fn close(&self) {
@@ -117,4 +121,48 @@ fn options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
         .map_err(|_| DatabaseError::Url { problem: "is no PostgreSQL URL" })?;
     // Statements are logged where they fail, and slow ones are the server's to tell.
     Ok(options.application_name("storefront").disable_statement_logging())
+}
+
+/// The schema of one service of one shop. No part has a `_` in it, so that no two are alike.
+pub(super) fn schema(shop: &Shop, service: ServiceId) -> String {
+    identifier(format!("{}_{}_{service}", shop.namespace(), shop.name()))
+}
+
+/// PostgreSQL cuts longer names off without a word, after which two may be one.
+const IDENTIFIER_MAX_BYTES: usize = 63;
+const HASH_LENGTH: usize = 12;
+
+/// A name of ours as PostgreSQL takes it: a long one ends with a hash of the whole.
+fn identifier(mut name: String) -> String {
+    if name.len() > IDENTIFIER_MAX_BYTES {
+        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string();
+        name.truncate(IDENTIFIER_MAX_BYTES - HASH_LENGTH - 1);
+        name.push('_');
+        name.push_str(&hash[..HASH_LENGTH]);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(shop: &str) -> String {
+        schema(&shop.parse().unwrap(), ServiceId::Analytics)
+    }
+
+    #[test]
+    fn each_shop_has_schemas_of_its_own() {
+        assert_eq!(of("default/my-shop"), "default_my-shop_analytics");
+        assert_ne!(of("a-b/c"), of("a/b-c"));
+    }
+
+    #[test]
+    fn long_names_fit_and_stay_apart() {
+        let shop = |end: &str| format!("{}/{}{end}", "n".repeat(63), "s".repeat(39));
+        let (one, other) = (of(&shop("1")), of(&shop("2")));
+        assert_eq!((one.len(), other.len()), (63, 63));
+        assert_ne!(one, other);
+        assert_eq!(one, of(&shop("1")));
+    }
 }

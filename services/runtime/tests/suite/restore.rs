@@ -40,8 +40,8 @@ async fn copy(store: &Store) -> anyhow::Result<Store> {
                 )),
                 max_connections: 2,
             };
-            let admin =
-                Database::open(&settings, storefront_contract::ServiceId::Gateway, &[]).await?;
+            let service = storefront_contract::ServiceId::Gateway;
+            let admin = Database::open(&settings, &crate::world::shop(), service, &[]).await?;
             let sql = format!("CREATE DATABASE {copy} TEMPLATE {name}");
             let sql: &'static str = Box::leak(sql.into_boxed_str());
             // Connections that were just closed may not be gone yet.

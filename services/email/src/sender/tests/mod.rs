@@ -67,7 +67,7 @@ impl Store {
 
 async fn open(url: String) -> Database {
     let settings = DatabaseSettings { url: DatabaseUrl::Plain(url), max_connections: 6 };
-    Database::open(&settings, ServiceId::Email, MIGRATIONS).await.unwrap()
+    Database::open(&settings, &shop(), ServiceId::Email, MIGRATIONS).await.unwrap()
 }
 
 fn shop() -> Shop {
