@@ -27,8 +27,9 @@ use super::{
 };
 use crate::{Dependency, Shutdown, backoff::Backoff, handler::Handler, kafka, text::chain};
 
-/// Longest wait in one poll: how late a stop may be noticed.
-const POLL: Duration = Duration::from_millis(250);
+/// Longest wait in one poll: how late a stop may be noticed. Each poll that brings nothing costs some
+/// spinning in rdkafka, which an idle shop would feel.
+const POLL: Duration = Duration::from_millis(500);
 /// What the thread works with; a new client each time the old one is given up.
 pub(crate) struct Consumer<H> {
     pub engine: Arc<Engine<H>>,

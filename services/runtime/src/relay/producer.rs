@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
+    thread::{self, Thread},
     time::Duration,
 };
 
@@ -23,11 +23,14 @@ use tokio::sync::mpsc;
 
 use crate::{kafka, store::outbox::Stored};
 
-/// How long the thread serves before it looks whether to stop: with messages on their way, and
-/// without. Reports are passed on at once either way; but rdkafka spins through the last millisecond of
-/// each interval, so that an idle relay would be felt.
+/// How long the thread waits for reports before it looks whether to stop.
 const SERVE_BUSY: Duration = Duration::from_millis(100);
-const SERVE_IDLE: Duration = Duration::from_secs(2);
+/// Without messages on their way no report can come: the thread sleeps until there is one, and only now
+/// and then serves what else librdkafka has to tell. (rdkafka's own wait spins through the last
+/// millisecond of each interval, so that an idle relay would be felt.)
+const SERVE_IDLE: Duration = Duration::from_secs(10);
+/// Most of that at once: more than can come in between, errors of brokers that are away.
+const OTHERS_MAX: u32 = 50;
 
 /// What became of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(super) struct Report {
 pub(super) struct Producer {
     client: Arc<BaseProducer<Reports>>,
     stopping: Arc<AtomicBool>,
+    /// Woken when there is something to wait for.
+    server: Thread,
 }
 
 impl Producer {
@@ -53,17 +58,23 @@ impl Producer {
         let (served, stop) = (Arc::clone(&client), Arc::clone(&stopping));
         let serve = move || {
             while !stop.load(Ordering::Relaxed) {
-                let busy = served.in_flight_count() > 0;
-                served.poll(if busy { SERVE_BUSY } else { SERVE_IDLE });
+                if served.in_flight_count() == 0 {
+                    thread::park_timeout(SERVE_IDLE);
+                    (0..OTHERS_MAX).for_each(|_| served.poll(Duration::ZERO));
+                } else {
+                    served.poll(SERVE_BUSY);
+                }
             }
             // Dropping the last reference waits for librdkafka's threads: here, where nobody else waits
             // for it.
         };
-        thread::Builder::new()
+        let server = thread::Builder::new()
             .name("outbox-producer".into())
             .spawn(serve)
-            .map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-        Ok((Self { client, stopping }, receiver))
+            .map_err(|error| KafkaError::ClientCreation(error.to_string()))?
+            .thread()
+            .clone();
+        Ok((Self { client, stopping, server }, receiver))
     }
 
     /// Queues a message; never waits. A report follows only after `Ok`.
@@ -86,7 +97,9 @@ impl Producer {
         }
         self.client
             .send::<Vec<u8>, Vec<u8>>(record)
-            .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
+            .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))?;
+        self.server.unpark();
+        Ok(())
     }
 }
 
@@ -95,6 +108,7 @@ impl Drop for Producer {
         self.stopping.store(true, Ordering::Relaxed);
         // At once, and not when the thread looks next: whoever comes after us starts again with these.
         self.client.purge(PurgeConfig::default().queue().inflight());
+        self.server.unpark();
     }
 }
 
