@@ -4,6 +4,7 @@
 #[cfg(feature = "cel")]
 mod cel;
 mod documents;
+mod finding;
 mod locate;
 mod problem;
 mod schema;
@@ -13,8 +14,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::api::{API_VERSION, KIND, Storefront};
+use crate::{
+    api::{API_VERSION, KIND, Storefront},
+    plan::{self, Fault, Placement},
+};
 use documents::Document;
+use finding::Finding;
 pub use problem::{ManifestError, Problem};
 
 /// Largest manifest that is read, in bytes: the API server takes no larger request either.
@@ -32,25 +37,21 @@ pub struct Manifest {
 
 /// Reads the one Storefront in `text`. `file` is only shown.
 ///
-/// Checked are the YAML itself, names and types of fields, and (with the feature `cel`) every rule
-/// that the API server checks on creation.
+/// Checked are the YAML itself, names and types of fields, (with the feature `cel`) every rule that the
+/// API server checks on creation, and whether a plan can be made of it.
 pub fn load(file: &str, text: &str) -> Result<Manifest, ManifestError> {
     let error = |problems| ManifestError { file: file.to_owned(), problems };
     let documents = documents::parse(text).map_err(|problem| error(vec![problem]))?;
     let document = only_storefront(&documents).map_err(|problem| error(vec![problem]))?;
-    let located = |found: Vec<schema::Finding>| {
-        let mut problems: Vec<_> =
-            found.into_iter().map(|finding| finding.located(text, document.index)).collect();
-        problems.sort_by(|a, b| (a.line, &a.path).cmp(&(b.line, &b.path)));
-        error(problems)
-    };
     let object = schema::without_nulls(&document.value);
-    let findings = check(&object).map_err(|message| error(vec![Problem::new(message)]))?;
-    if !findings.is_empty() {
-        return Err(located(findings));
-    }
-    let storefront = serde_json::from_value(object)
-        .map_err(|source| error(vec![Problem::new(source.to_string())]))?;
+    let (findings, storefront) =
+        check(object).map_err(|message| error(vec![Problem::new(message)]))?;
+    let Some(storefront) = storefront.filter(|_| findings.is_empty()) else {
+        let mut problems: Vec<_> =
+            findings.into_iter().map(|finding| finding.located(text, document.index)).collect();
+        problems.sort_by(|(a, left), (b, right)| (a, &left.path).cmp(&(b, &right.path)));
+        return Err(error(problems.into_iter().map(|(_, problem)| problem).collect()));
+    };
     let mut manifest = Manifest { storefront, config_maps: BTreeMap::new(), ignored: Vec::new() };
     for other in documents.iter().filter(|other| other.index != document.index) {
         if other.kind() == "ConfigMap" {
@@ -62,16 +63,50 @@ pub fn load(file: &str, text: &str) -> Result<Manifest, ManifestError> {
     Ok(manifest)
 }
 
-/// Shape first: a rule over a field of the wrong type would only say that it could not be evaluated.
-/// The API server does the same.
-fn check(object: &Value) -> Result<Vec<schema::Finding>, String> {
+/// Everything that is wrong at once, and the object when its shape is right. What cannot be judged
+/// because of something else in the list is left out: it would be told in words that mislead.
+fn check(object: Value) -> Result<(Vec<Finding>, Option<Storefront>), String> {
     let schema = crate::crd::schema().map_err(|error| error.to_string())?;
-    let findings = schema::check(&schema, object);
+    let mut findings = schema::check(&schema, &object);
     #[cfg(feature = "cel")]
-    if findings.is_empty() {
-        return Ok(cel::check(&schema, object));
+    {
+        let broken = cel::check(&schema, &object, &findings);
+        findings.extend(broken);
     }
-    Ok(findings)
+    let storefront = match serde_json::from_value::<Storefront>(object) {
+        Ok(storefront) => storefront,
+        Err(error) if findings.is_empty() => return Err(error.to_string()),
+        Err(_) => return Ok((findings, None)),
+    };
+    let faults = plan_faults(&storefront, &findings);
+    findings.extend(faults);
+    Ok((findings, Some(storefront)))
+}
+
+/// What only a plan finds wrong: it is made for a cluster, as that is where the manifest goes. Rules
+/// are told already, and a fault of a block whose fields are not known for sure is not one yet.
+fn plan_faults(storefront: &Storefront, findings: &[Finding]) -> Vec<Finding> {
+    let namespace = storefront.metadata.namespace.as_deref().unwrap_or("default");
+    let invalid = match Placement::cluster(storefront, namespace) {
+        Ok(placement) => plan::plan(storefront, &placement).err(),
+        Err(error) if findings.is_empty() => return vec![Finding::new("spec", error.to_string())],
+        Err(_) => None,
+    };
+    let faults = invalid.into_iter().flat_map(|invalid| invalid.0);
+    faults
+        .filter(|error| !cfg!(feature = "cel") || !matches!(error.fault, Fault::Rule(_)))
+        .filter(|error| {
+            let block = block(&error.field);
+            !findings.iter().any(|finding| finding.blurs(block))
+        })
+        .map(|error| Finding::new(&error.field, error.fault.to_string()))
+        .collect()
+}
+
+/// The part of the manifest in which a field's neighbours are: `spec.kafka` of
+/// `spec.kafka.topics.config.retention.ms`, and `metadata.name` as it is.
+fn block(field: &str) -> &str {
+    field.match_indices('.').nth(1).map_or(field, |(end, _)| &field[..end])
 }
 
 /// The one document that is a Storefront.

@@ -1,14 +1,14 @@
 //! Evaluates the CEL rules as the API server does on creation: every rule but the transition rules,
 //! with the same message.
 
-use kube::core::cel::{RootContext, Validator};
+use kube::core::cel::{ErrorKind, RootContext, Validator};
 use serde_json::Value;
 
-use super::schema::Finding;
+use super::finding::Finding;
 use crate::api::{API_VERSION, KIND};
 
-/// Every rule that does not hold. The object's shape has been checked before.
-pub(super) fn check(schema: &Value, object: &Value) -> Vec<Finding> {
+/// Every rule that does not hold, but for those over fields whose shape is wrong already.
+pub(super) fn check(schema: &Value, object: &Value, shape: &[Finding]) -> Vec<Finding> {
     let (group, _) = API_VERSION.split_once('/').unwrap_or((API_VERSION, ""));
     let root =
         RootContext { api_version: API_VERSION.into(), api_group: group.into(), kind: KIND.into() };
@@ -17,6 +17,12 @@ pub(super) fn check(schema: &Value, object: &Value) -> Vec<Finding> {
         .err()
         .into_iter()
         .flatten()
+        .filter(|failure| {
+            // A rule that cannot even be evaluated stumbles over a wrong shape.
+            shape.is_empty()
+                || (failure.kind == ErrorKind::ValidationFailure
+                    && shape.iter().all(|wrong| wrong.leaves(&failure.rule, &failure.field_path)))
+        })
         .map(|failure| Finding::about(object, &failure.field_path, &failure.message))
         .collect()
 }

@@ -10,23 +10,36 @@ pub(super) enum Step {
     Index(usize),
 }
 
-/// Line of the field at `path` (such as `spec.products[0].id`) in one document, from 1. When the
-/// field is absent, the line of what would hold it.
+/// Where a field is in a file; in the order of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// From 1.
+    pub line: usize,
+    column: usize,
+}
+
+/// Line of the field at `path`, as [`place`] finds it.
 pub(super) fn line(text: &str, document: usize, path: &str) -> Option<usize> {
+    place(text, document, path).map(|place| place.line)
+}
+
+/// Where the field at `path` (such as `spec.products[0].id`) is in one document. When the field is
+/// absent, where what would hold it is.
+pub(super) fn place(text: &str, document: usize, path: &str) -> Option<Place> {
     let mut steps = steps(path);
     loop {
-        if let Some(line) = exact(text, document, &steps) {
-            return Some(line);
+        if let Some(place) = exact(text, document, &steps) {
+            return Some(place);
         }
         // Ends: a path without steps is the document itself.
         steps.pop()?;
     }
 }
 
-fn exact(text: &str, document: usize, steps: &[Step]) -> Option<usize> {
+fn exact(text: &str, document: usize, steps: &[Step]) -> Option<Place> {
     let deserializer = serde_yaml::Deserializer::from_str(text).nth(document)?;
     let error = Walk { steps }.deserialize(deserializer).err()?;
-    error.location().map(|location| location.line())
+    error.location().map(|at| Place { line: at.line(), column: at.column() })
 }
 
 /// Reads a path as it is written in messages. A key with a dot in it is not told apart; its parent

@@ -3,7 +3,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{locate, problem::Problem, suggest};
+use super::{
+    finding::{Finding, join, shown},
+    suggest,
+};
+use crate::plan::Fault;
 
 /// Fields of `metadata` that people write, and those that come back from a cluster.
 const METADATA: &[&str] = &[
@@ -24,44 +28,6 @@ const METADATA: &[&str] = &[
     "uid",
 ];
 const ROOT: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
-/// Longest part of a value that is shown.
-const SHOWN_MAX_LENGTH: usize = 60;
-
-/// Something wrong at a path, not yet at a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub path: String,
-    pub message: String,
-}
-
-impl Finding {
-    fn new(path: &str, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), message: message.into() }
-    }
-
-    /// From a rule's message, with the value in front of one that says what it must be.
-    pub fn about(object: &Value, path: &str, message: &str) -> Self {
-        // The API server cannot hang a rule on a field of metadata, so such a message names it.
-        let (path, message) = match message.strip_prefix("metadata.name ") {
-            Some(rest) if path.is_empty() => ("metadata.name", rest),
-            _ => (path, message),
-        };
-        match at(object, path) {
-            Some(value)
-                if message.starts_with("must ") && !value.is_object() && !value.is_array() =>
-            {
-                Self::new(path, format!("{} {message}", shown(value)))
-            }
-            _ => Self::new(path, message),
-        }
-    }
-
-    pub fn located(self, text: &str, document: usize) -> Problem {
-        let line = locate::line(text, document, &self.path);
-        Problem { line, path: self.path, message: self.message }
-    }
-}
-
 /// A field without a value counts as absent, as in the API server.
 pub(super) fn without_nulls(value: &Value) -> Value {
     match value {
@@ -112,7 +78,12 @@ impl Check<'_> {
             None => self.add("metadata.name", "is missing; write a name such as demo"),
         }
         match metadata.get("namespace") {
-            None | Some(Value::String(_)) => {}
+            None => {}
+            Some(Value::String(namespace)) => {
+                if let Some(fault) = Fault::of_namespace(namespace) {
+                    self.add("metadata.namespace", fault.to_string());
+                }
+            }
             Some(other) => {
                 self.add("metadata.namespace", format!("{}; write a text", typed(other)));
             }
@@ -210,9 +181,12 @@ impl Check<'_> {
     /// Reports fields that do not exist, with the one that was likely meant.
     fn names(&mut self, fields: &Map<String, Value>, known: &[&str], path: &str) {
         for name in fields.keys().filter(|name| !known.contains(&name.as_str())) {
+            let mut meant = None;
             let advice = if let Some(near) = suggest::nearest(name, known.iter().copied()) {
+                meant = (!fields.contains_key(near)).then(|| join(path, near));
                 format!("did you mean {near}?")
             } else if let Some(place) = only_place(&self.root["properties"]["spec"], name) {
+                meant = Some(join(&place, name));
                 format!("it belongs under {place}")
             } else if known.is_empty() {
                 "nothing can be set here, write {}".to_owned()
@@ -221,7 +195,8 @@ impl Check<'_> {
                 known.sort_unstable();
                 format!("known here are {}", known.join(", "))
             };
-            self.add(&join(path, name), format!("is no known field: {advice}"));
+            let message = format!("is no known field: {advice}");
+            self.findings.push(Finding { meant, ..Finding::new(&join(path, name), message) });
         }
     }
 }
@@ -241,33 +216,6 @@ fn collect_places(schema: &Value, name: &str, path: &str, places: &mut Vec<Strin
         let path = join(path, key);
         collect_places(child, name, &path, places);
         collect_places(&child["items"], name, &format!("{path}[]"), places);
-    }
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
-}
-
-/// The value at a path, as far as keys without dots lead.
-fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').filter(|part| !part.is_empty()).try_fold(object, |value, part| {
-        let mut pieces = part.split('[');
-        let value = value.get(pieces.next()?)?;
-        pieces.try_fold(value, |value, piece| {
-            value.get(piece.trim_end_matches(']').parse::<usize>().ok()?)
-        })
-    })
-}
-
-/// A value for a message: quoted and escaped, and cut when long.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.chars().count() > SHOWN_MAX_LENGTH => {
-            let start: String = text.chars().take(SHOWN_MAX_LENGTH).collect();
-            format!("{start:?}…")
-        }
-        Value::String(text) => format!("{text:?}"),
-        other => other.to_string(),
     }
 }
 

@@ -67,12 +67,14 @@ impl Checks {
 
     pub fn shop(&mut self, storefront: &Storefront, namespace: &str) -> Option<Shop> {
         let name = storefront.metadata.name.as_deref().unwrap_or_default();
-        let fits =
-            name.len() <= NAME_MAX_LENGTH && name.starts_with(|c: char| c.is_ascii_lowercase());
+        let fits = name.len() <= NAME_MAX_LENGTH
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && Shop::new("default", name).is_ok();
         self.rule(fits, "metadata.name", rules::NAME);
-        Shop::new(namespace, name)
-            .map_err(|error| self.add("metadata.name", Fault::Shop(error)))
-            .ok()
+        if let Some(fault) = Fault::of_namespace(namespace) {
+            self.add("metadata.namespace", fault);
+        }
+        Shop::new(namespace, name).ok()
     }
 
     pub fn currency(&mut self, spec: &StorefrontSpec) -> Option<Currency> {
@@ -142,6 +144,7 @@ impl Checks {
         let ca = spec.external_kafka().and_then(|kafka| kafka.tls.as_ref()?.ca_secret_ref.as_ref());
         let database = spec.database.as_ref().and_then(|d| d.external.as_ref());
         let smtp = spec.smtp().and_then(|smtp| smtp.secret_ref.as_ref());
+        let smtp_ca = spec.smtp().and_then(|smtp| smtp.ca_secret_ref.as_ref());
         let config_map = spec.catalog_config_map();
         let names = [
             ("spec.payment.stripe.secretRef.name", stripe),
@@ -150,6 +153,7 @@ impl Checks {
             ("spec.kafka.strimzi.cluster", spec.strimzi().map(|strimzi| &strimzi.cluster)),
             ("spec.database.external.secretRef.name", database.map(|d| &d.secret_ref.name)),
             ("spec.email.smtp.secretRef.name", smtp.map(|secret| &secret.name)),
+            ("spec.email.smtp.caSecretRef.name", smtp_ca.map(|ca| &ca.name)),
             ("spec.catalog.configMapRef.name", config_map.as_ref().map(|(name, _)| name)),
         ];
         for (field, name) in names {
@@ -158,6 +162,7 @@ impl Checks {
         let keys = [
             ("spec.kafka.external.tls.caSecretRef.key", ca.map(|ca| &ca.key)),
             ("spec.database.external.secretRef.key", database.map(|d| &d.secret_ref.key)),
+            ("spec.email.smtp.caSecretRef.key", smtp_ca.map(|ca| &ca.key)),
             ("spec.catalog.configMapRef.key", config_map.as_ref().map(|(_, key)| key)),
         ];
         for (field, key) in keys {
@@ -217,7 +222,7 @@ impl Checks {
                 Ok(network) => trusted_proxies.push(network),
                 Err(_) => self.add(
                     format!("spec.gateway.trustedProxies[{index}]"),
-                    Fault::Network { value: network.clone() },
+                    Fault::Rule(rules::NETWORKS),
                 ),
             }
         }
@@ -231,6 +236,8 @@ impl Checks {
         if let Some(smtp) = spec.smtp() {
             let clear = smtp.tls == Some(SmtpTls::None) && smtp.secret_ref.is_some();
             self.rule(!clear, "spec.email.smtp", rules::NO_CLEAR_PASSWORD);
+            let idle = smtp.tls == Some(SmtpTls::None) && smtp.ca_secret_ref.is_some();
+            self.rule(!idle, "spec.email.smtp", rules::CA_NEEDS_TLS);
             let port = smtp.port_or_default();
             self.number(port, (1, 65_535), "spec.email.smtp.port", rules::PORT);
             let from = email.is_some_and(|email| email.from.is_some());

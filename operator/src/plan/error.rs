@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use storefront_contract::shop::InvalidShop;
+use storefront_contract::Shop;
 
 use crate::api::rules::Rule;
 
@@ -46,10 +46,12 @@ pub struct PlanError {
 pub enum Fault {
     /// A CEL rule does not hold. The API server would have refused the object; it is here all the
     /// same, as an older definition may be installed.
-    #[error("{}", .0.1)]
+    #[error("{}", words(.0))]
     Rule(Rule),
-    #[error(transparent)]
-    Shop(#[from] InvalidShop),
+    #[error(
+        "{value:?} must be the name of a namespace: at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
+    )]
+    Namespace { value: String },
     #[error("{value:?} must be a whole number")]
     NotANumber { value: String },
     #[error(
@@ -60,10 +62,6 @@ pub enum Fault {
         "{bytes} must be 65536 to 67108864: smaller holds no large cart, and larger is more than consumers fetch"
     )]
     MaxMessageBytes { bytes: i64 },
-    #[error("{count} must be at most {available}, the number of brokers")]
-    Replication { count: i64, available: i64 },
-    #[error("{value:?} must be a network such as 10.0.0.0/8, or a single address")]
-    Network { value: String },
     #[error(
         "{key:?} is the operator's own, or says something about a pod's security: choose another key"
     )]
@@ -85,16 +83,20 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What is wrong with a namespace, if anything is.
+    pub(crate) fn of_namespace(namespace: &str) -> Option<Self> {
+        let fits = Shop::new(namespace, "shop").is_ok();
+        (!fits).then(|| Self::Namespace { value: namespace.to_owned() })
+    }
+
     /// A fixed word for conditions, events and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Rule(_) => "RuleBroken",
-            Self::Shop(_) => "InvalidName",
+            Self::Namespace { .. } => "InvalidNamespace",
             Self::NotANumber { .. } => "NotANumber",
             Self::MinInsyncReplicas { .. } => "MinInsyncReplicas",
             Self::MaxMessageBytes { .. } => "MaxMessageBytes",
-            Self::Replication { .. } => "TooFewBrokers",
-            Self::Network { .. } => "InvalidNetwork",
             Self::ReservedKey { .. } => "ReservedKey",
             Self::LabelKey { .. } => "InvalidKey",
             Self::LabelValue { .. } => "InvalidLabel",
@@ -102,4 +104,9 @@ impl Fault {
             Self::Place(_) => "InvalidPlace",
         }
     }
+}
+
+/// A rule's message without the field that it begins with where it cannot hang on it.
+fn words(rule: &Rule) -> &'static str {
+    rule.1.strip_prefix("metadata.name ").unwrap_or(rule.1)
 }

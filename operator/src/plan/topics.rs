@@ -48,8 +48,7 @@ pub(super) fn plan(
     if let Some(available) = spec.managed_brokers()
         && wanted > available
     {
-        let (count, available) = (wanted.into(), available.into());
-        fault(field.into(), Fault::Replication { count, available });
+        fault("spec.kafka".into(), Fault::Rule(rules::REPLICATION_FITS));
     }
     let replication_factor = placement.replication_max.map_or(wanted, |max| wanted.min(max));
     let config = source_config(spec, replication_factor, &mut fault);
