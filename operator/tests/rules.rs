@@ -141,6 +141,11 @@ const CASES: &[(Rule, &str, &str)] = &[
         "email: {smtp: {tls: none, secretRef: {}}}",
     ),
     (
+        rules::CA_NEEDS_TLS,
+        "email: {smtp: {tls: implicit, caSecretRef: {}}}",
+        "email: {smtp: {tls: none, caSecretRef: {}}}",
+    ),
+    (
         rules::HOST,
         "gateway: {host: shop.example.com}",
         "gateway: {host: 'https://shop.example.com'}",

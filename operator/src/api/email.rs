@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretRef, rules};
+use super::{SecretKeyRef, SecretRef, rules};
 
 /// How mails leave. Write at most one of `inbox` and `smtp`; default: `inbox`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -47,7 +47,7 @@ pub struct Inbox {}
 /// A mail server.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::NO_CLEAR_PASSWORD)]
+#[x_kube(validation = rules::NO_CLEAR_PASSWORD, validation = rules::CA_NEEDS_TLS)]
 pub struct Smtp {
     /// Its name, without scheme and port.
     ///
@@ -68,6 +68,12 @@ pub struct Smtp {
     /// Secret with the keys `username` and `password`; for Gmail an app password. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
+
+    /// Certificates (PEM) to trust instead of the public ones, for a server with a CA of its own.
+    ///
+    /// Example: `{name: mail-ca, key: ca.crt}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<SecretKeyRef>,
 }
 
 /// How the connection to the mail server is protected.

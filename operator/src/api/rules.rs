@@ -162,6 +162,10 @@ pub const NO_CLEAR_PASSWORD: Rule = (
     "!has(self.secretRef) || !has(self.tls) || self.tls != 'none'",
     "a password must not travel in clear: with secretRef write tls: starttls or tls: implicit",
 );
+pub const CA_NEEDS_TLS: Rule = (
+    "!has(self.caSecretRef) || !has(self.tls) || self.tls != 'none'",
+    "a CA is of use only for an encrypted connection: with caSecretRef write tls: starttls or tls: implicit",
+);
 
 // Gateway.
 pub const HOST: Rule = (

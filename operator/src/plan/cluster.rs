@@ -181,6 +181,7 @@ fn smtp(spec: &StorefrontSpec, name: &str) -> Result<SmtpPlace, PlacementError> 
             host: names::object(name, names::SANDBOX),
             port: INBOX_SMTP_PORT,
             tls: smtp_tls(api::SmtpTls::None),
+            ca_file: None,
             credentials: None,
         });
     };
@@ -190,6 +191,7 @@ fn smtp(spec: &StorefrontSpec, name: &str) -> Result<SmtpPlace, PlacementError> 
         host: smtp.host.clone(),
         port: u16::try_from(port).map_err(|_| PlacementError::Port { port })?,
         tls: smtp_tls(smtp.tls.unwrap_or_default()),
+        ca_file: smtp.ca_secret_ref.as_ref().map(|ca| secret(&ca.name, &ca.key)),
         credentials: credentials
             .map(|s| (secret(&s.name, "username"), secret(&s.name, "password"))),
     })

@@ -82,7 +82,11 @@ impl Local {
     }
 
     fn secret(&self, secret: &SecretRef, key: &str) -> Option<PathBuf> {
-        Some(self.secrets.as_ref()?.join(&secret.name).join(key))
+        self.secret_file(&secret.name, key)
+    }
+
+    fn secret_file(&self, name: &str, key: &str) -> Option<PathBuf> {
+        Some(self.secrets.as_ref()?.join(name).join(key))
     }
 
     fn database(&self, id: ServiceId) -> DatabaseUrl {
@@ -111,8 +115,13 @@ impl Local {
     }
 
     fn smtp(&self, spec: &StorefrontSpec) -> Result<SmtpPlace, PlacementError> {
-        let plain =
-            |host: String, port| SmtpPlace { host, port, tls: SmtpTls::None, credentials: None };
+        let plain = |host: String, port| SmtpPlace {
+            host,
+            port,
+            tls: SmtpTls::None,
+            ca_file: None,
+            credentials: None,
+        };
         if let Some((host, port)) = &self.smtp_server {
             return Ok(plain(host.clone(), *port));
         }
@@ -127,6 +136,7 @@ impl Local {
             host: smtp.host.clone(),
             port: u16::try_from(port).map_err(|_| PlacementError::Port { port })?,
             tls: smtp_tls(smtp.tls.unwrap_or_default()),
+            ca_file: smtp.ca_secret_ref.as_ref().and_then(|ca| self.secret_file(&ca.name, &ca.key)),
             credentials,
         })
     }

@@ -68,6 +68,8 @@ pub struct SmtpPlace {
     pub host: String,
     pub port: u16,
     pub tls: SmtpTls,
+    /// Certificates to trust instead of the public ones.
+    pub ca_file: Option<PathBuf>,
     /// Files with name and password.
     pub credentials: Option<(PathBuf, PathBuf)>,
 }

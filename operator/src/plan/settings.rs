@@ -129,6 +129,7 @@ impl Writer<'_> {
             public_url: self.placement.public_url.clone(),
             stripe: StripeSettings {
                 api_base: stripe.api_base.clone(),
+                ca_file: None,
                 api_key_file: stripe.api_key_file.clone(),
                 webhook_secret_files: stripe.webhook_secret_files.clone(),
                 timeout_ms: STRIPE_TIMEOUT_MS,
@@ -162,6 +163,7 @@ impl Writer<'_> {
                 host: smtp.host.clone(),
                 port: smtp.port,
                 tls: smtp.tls,
+                ca_file: smtp.ca_file.clone(),
                 credentials: smtp.credentials.clone(),
                 timeout_ms: SMTP_TIMEOUT_MS,
                 connections: SMTP_CONNECTIONS,

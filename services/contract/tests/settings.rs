@@ -74,23 +74,22 @@ fn database() -> impl Strategy<Value = DatabaseSettings> {
 }
 
 fn smtp() -> impl Strategy<Value = SmtpSettings> {
-    let tls = prop::sample::select(&SmtpTls::ALL);
+    let encrypted = prop::sample::select(vec![SmtpTls::StartTls, SmtpTls::Implicit]);
+    let tls = prop_oneof![Just((SmtpTls::None, None)), (encrypted, option::of(path()))];
     ("[a-z.]{1,20}", any::<u16>(), tls, option::of((path(), path())), 10_u64..600_000, 1_u32..64)
-        .prop_map(|(host, port, tls, credentials, timeout_ms, connections)| SmtpSettings {
-            host,
-            port,
-            tls,
-            credentials,
-            timeout_ms,
-            connections,
+        .prop_map(|(host, port, (tls, ca_file), credentials, timeout_ms, connections)| {
+            SmtpSettings { host, port, tls, ca_file, credentials, timeout_ms, connections }
         })
 }
 
 fn stripe() -> impl Strategy<Value = StripeSettings> {
-    (url(), path(), vec(path(), 1..4), 10_u64..80_000, any::<bool>(), 1_u64..3_600).prop_map(
-        |(api_base, api_key_file, webhook_secret_files, timeout_ms, sandbox, tolerance)| {
+    let base = (url(), option::of(path()));
+    (base, path(), vec(path(), 1..4), 10_u64..80_000, any::<bool>(), 1_u64..3_600).prop_map(
+        |(base, api_key_file, webhook_secret_files, timeout_ms, sandbox, tolerance)| {
+            let (api_base, ca_file) = base;
             StripeSettings {
                 api_base,
+                ca_file,
                 api_key_file,
                 webhook_secret_files,
                 timeout_ms,

@@ -14,7 +14,7 @@ use crate::{
     key::{KeyError, WebhookSecrets},
     metrics::Metrics,
     store::{Cursor, Payments, StripeEvents},
-    stripe::Stripe,
+    stripe::{CaError, Stripe, Transport},
 };
 
 /// Everything that a request or the sweeper needs.
@@ -52,6 +52,8 @@ pub enum FileError {
     Catalog(#[from] CatalogFileError),
     #[error("a secret is wrong")]
     Key(#[from] KeyError),
+    #[error("Stripe's certificate could not be checked")]
+    Ca(#[from] CaError),
 }
 
 impl FileError {
@@ -60,6 +62,7 @@ impl FileError {
         match self {
             Self::Catalog(error) => error.reason(),
             Self::Key(error) => error.reason(),
+            Self::Ca(_) => "ca",
         }
     }
 }
@@ -69,7 +72,11 @@ impl Files {
         let metrics = Metrics::register(&service.metrics);
         Ok(Self {
             catalog: CatalogFile::open(&settings.catalog_file, settings.currency)?,
-            stripe: Stripe::new(&settings.stripe, metrics.clone())?,
+            stripe: Stripe::new(
+                &settings.stripe,
+                Transport::new(&settings.stripe)?,
+                metrics.clone(),
+            )?,
             secrets: WebhookSecrets::open(&settings.stripe.webhook_secret_files)?,
             metrics,
         })

@@ -138,6 +138,7 @@ mod tests {
         fs::write(&path, text).unwrap();
         let settings = StripeSettings {
             api_base: base.parse().unwrap(),
+            ca_file: None,
             api_key_file: path,
             webhook_secret_files: vec![],
             timeout_ms: 1,

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{
     Branding, Common, DatabaseSettings, Field, KafkaSettings, Need, Reader, Variable, Variables,
-    declare::{HttpUrl, Or, Part, Required, Within, put_path},
+    declare::{HttpUrl, OptionalFile, Or, Part, Required, Within, put_path},
 };
 use crate::{section, topics::Topic};
 
@@ -40,6 +40,9 @@ section! {
         pub port: u16 = Required("SMTP_PORT"),
         /// `none`, `starttls` (required, never opportunistic) or `implicit`.
         pub tls: SmtpTls = Or("SMTP_TLS", SmtpTls::StartTls),
+        /// File with certificates (PEM) to trust instead of the public ones, for a server with a CA of its
+        /// own; read again when it changes.
+        pub ca_file: Option<PathBuf> = OptionalFile("SMTP_CA_FILE"),
         /// Files with name and password.
         pub credentials: Option<(PathBuf, PathBuf)> = Credentials,
         /// For one whole mail, from connection to the server's last word.

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{
     Common, DatabaseSettings, Field, KafkaSettings, Need, Reader, Variable, Variables,
-    declare::{File, HttpUrl, Or, Part, Required, Within},
+    declare::{File, HttpUrl, OptionalFile, Or, Part, Required, Within},
 };
 use crate::{money::Currency, section};
 
@@ -33,6 +33,9 @@ section! {
     pub struct StripeSettings {
         /// Stripe, or a stand-in.
         pub api_base: Url = HttpUrl("STRIPE_API_BASE", Some("https://api.stripe.com")),
+        /// File with certificates (PEM) to trust instead of the public ones, for a stand-in or a proxy with
+        /// a CA of its own; read at the start.
+        pub ca_file: Option<PathBuf> = OptionalFile("STRIPE_CA_FILE"),
         /// File with a secret or restricted key.
         pub api_key_file: PathBuf = File("STRIPE_API_KEY_FILE"),
         /// Files with signing secrets, separated by commas. The first must be there; others, as the old

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lettre::transport::smtp::{
     authentication::{Credentials, Mechanism},
-    client::{AsyncSmtpConnection, TlsParameters},
+    client::AsyncSmtpConnection,
     commands::{Quit, Rset},
     extension::ClientId,
 };
@@ -12,7 +12,7 @@ use storefront_contract::settings::{SmtpSettings, SmtpTls};
 use storefront_runtime::{SecretError, SecretFile};
 use tokio::net::TcpStream;
 
-use super::{SmtpError, expect, outcome::Fault};
+use super::{SmtpError, expect, outcome::Fault, trust::Trust};
 
 /// Longest wait for the server's farewell.
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
@@ -49,21 +49,21 @@ pub(super) struct Connector {
 enum Protection {
     None,
     /// Asked for and insisted on: a server without it gets neither credentials nor mail.
-    StartTls(TlsParameters),
-    Implicit(TlsParameters),
+    StartTls(Trust),
+    Implicit(Trust),
 }
 
 impl Connector {
     pub(super) fn new(settings: &SmtpSettings) -> Result<Self, SmtpError> {
-        let SmtpSettings { host, port, tls, credentials, timeout_ms: _, connections: _ } = settings;
-        let parameters = || TlsParameters::new(host.clone()).map_err(SmtpError::TlsName);
+        let SmtpSettings { host, port, tls, ca_file, credentials, .. } = settings;
+        let trust = || Trust::new(host, ca_file.as_deref());
         let connector = Self {
             host: host.clone(),
             port: *port,
             protection: match tls {
                 SmtpTls::None => Protection::None,
-                SmtpTls::StartTls => Protection::StartTls(parameters()?),
-                SmtpTls::Implicit => Protection::Implicit(parameters()?),
+                SmtpTls::StartTls => Protection::StartTls(trust()?),
+                SmtpTls::Implicit => Protection::Implicit(trust()?),
             },
             secrets: credentials
                 .as_ref()
@@ -91,8 +91,8 @@ impl Connector {
     ) -> Result<Connection, Fault> {
         let server = (self.host.as_str(), self.port);
         let mut smtp = match &self.protection {
-            Protection::Implicit(tls) => {
-                let tls = Some(tls.clone());
+            Protection::Implicit(trust) => {
+                let tls = Some(trust.current());
                 AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, tls, None).await?
             }
             Protection::None | Protection::StartTls(_) => {
@@ -102,8 +102,8 @@ impl Connector {
                 AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await?
             }
         };
-        if let Protection::StartTls(tls) = &self.protection {
-            smtp.starttls(tls.clone(), &self.hello).await?;
+        if let Protection::StartTls(trust) = &self.protection {
+            smtp.starttls(trust.current(), &self.hello).await?;
         }
         if let Some(credentials) = &credentials {
             let answer = smtp.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;

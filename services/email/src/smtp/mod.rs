@@ -7,6 +7,7 @@
 mod connection;
 mod outcome;
 mod pool;
+mod trust;
 
 use std::time::Duration;
 
@@ -47,12 +48,19 @@ pub struct Parcel {
 pub enum SmtpError {
     #[error("SMTP_HOST is no name that a certificate can be checked for")]
     TlsName(#[source] lettre::transport::smtp::Error),
+    #[error("SMTP_CA_FILE cannot be read")]
+    CaUnreadable(#[source] SecretError),
+    #[error("SMTP_CA_FILE holds no certificate that can be trusted: write one or more in PEM")]
+    CaUnusable {
+        #[source]
+        source: Option<lettre::transport::smtp::Error>,
+    },
     #[error("the SMTP credentials cannot be read")]
     Credentials(#[from] SecretError),
 }
 
 impl Smtp {
-    /// Opens nothing yet. The credentials must be readable now; later rotations are taken up.
+    /// Opens nothing yet. Credentials and CA must be readable now; later rotations are taken up.
     pub fn new(settings: &SmtpSettings) -> Result<Self, SmtpError> {
         Ok(Self {
             connector: Connector::new(settings)?,

@@ -14,9 +14,10 @@ use std::{
 
 use storefront_contract::settings::{SmtpSettings, SmtpTls};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// Where in the dialogue the script is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +62,7 @@ struct Ledger {
 #[derive(Clone)]
 pub struct Server {
     pub address: SocketAddr,
+    tls: Option<(SmtpTls, TlsAcceptor)>,
     ledger: Arc<Mutex<Ledger>>,
     connections: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
@@ -73,12 +75,27 @@ impl Server {
         Self::on(listener, script)
     }
 
+    /// One that takes every mail over an encrypted connection, and none before it is.
+    pub async fn encrypted(kind: SmtpTls, acceptor: TlsAcceptor) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serving(listener, Some((kind, acceptor)), |_, _, _| Act::Accept)
+    }
+
     pub fn on(
         listener: TcpListener,
         script: impl Fn(Stage, &str, usize) -> Act + Send + Sync + 'static,
     ) -> Self {
+        Self::serving(listener, None, script)
+    }
+
+    fn serving(
+        listener: TcpListener,
+        tls: Option<(SmtpTls, TlsAcceptor)>,
+        script: impl Fn(Stage, &str, usize) -> Act + Send + Sync + 'static,
+    ) -> Self {
         let server = Self {
             address: listener.local_addr().unwrap(),
+            tls,
             ledger: Arc::default(),
             connections: Arc::default(),
             open: Arc::default(),
@@ -124,6 +141,7 @@ impl Server {
             host: self.address.ip().to_string(),
             port: self.address.port(),
             tls: SmtpTls::None,
+            ca_file: None,
             credentials: None,
             timeout_ms,
             connections: 4,
@@ -139,7 +157,12 @@ impl Server {
 
     async fn serve(&self, stream: TcpStream, script: &Script) {
         stream.set_nodelay(true).unwrap();
-        let mut session = Session { stream: BufReader::new(stream) };
+        let mut session = Session { stream: BufReader::new(Box::new(stream)), encrypted: false };
+        if let Some((SmtpTls::Implicit, acceptor)) = &self.tls
+            && !session.encrypt(acceptor).await
+        {
+            return;
+        }
         if !session.answer(self.ask(script, Stage::Greeting, ""), "220 test").await {
             return;
         }
@@ -148,7 +171,13 @@ impl Server {
             let upper = line.to_ascii_uppercase();
             let go_on = if upper.starts_with("EHLO") {
                 let act = self.ask(script, Stage::Hello, "");
-                session.answer(act, "250-test\r\n250-8BITMIME\r\n250 AUTH PLAIN").await
+                let offers = match &self.tls {
+                    Some((SmtpTls::StartTls, _)) if !session.encrypted => "250 STARTTLS",
+                    _ => "250-8BITMIME\r\n250 AUTH PLAIN",
+                };
+                session.answer(act, &format!("250-test\r\n{offers}")).await
+            } else if let (true, Some((_, acceptor))) = (upper == "STARTTLS", &self.tls) {
+                session.answer(Act::Accept, "220 go").await && session.encrypt(acceptor).await
             } else if let Some(credentials) = line.strip_prefix("AUTH PLAIN ") {
                 session.answer(self.ask(script, Stage::Auth, credentials), "235 2.7.0 hi").await
             } else if upper.starts_with("RCPT TO:") {
@@ -189,11 +218,26 @@ impl Server {
     }
 }
 
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 struct Session {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
+    encrypted: bool,
 }
 
 impl Session {
+    /// Goes on over TLS; whether the client was content with who we are.
+    async fn encrypt(&mut self, acceptor: &TlsAcceptor) -> bool {
+        let nobody: Box<dyn Stream> =
+            Box::new(tokio::io::join(tokio::io::empty(), tokio::io::sink()));
+        let plain = std::mem::replace(&mut self.stream, BufReader::new(nobody)).into_inner();
+        let Ok(stream) = acceptor.accept(plain).await else { return false };
+        self.stream = BufReader::new(Box::new(stream));
+        self.encrypted = true;
+        true
+    }
+
     async fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         match self.stream.read_line(&mut line).await {

@@ -53,6 +53,7 @@ fn settings(
             host: smtp.ip().to_string(),
             port: smtp.port(),
             tls: SmtpTls::None,
+            ca_file: None,
             credentials: None,
             timeout_ms: 5_000,
             connections: 4,

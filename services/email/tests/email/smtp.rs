@@ -3,15 +3,17 @@
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use storefront_contract::settings::SmtpTls;
+use storefront_contract::settings::{SmtpSettings, SmtpTls};
 use storefront_email::{
     address,
     smtp::{Outcome, Parcel, Smtp},
 };
 use storefront_runtime::Shutdown;
+use storefront_testkit::Authority;
 
 use crate::server::{Act, Server, Stage};
 
@@ -229,4 +231,74 @@ async fn other_letters_before_the_at_need_a_server_that_takes_them() {
     let smtp = Smtp::new(&server.settings(20_000)).unwrap();
     let told = deliver(&smtp, "用户@example.com").await;
     assert_eq!(told, "rejected: the address needs SMTPUTF8, which the server does not offer");
+}
+
+/// The settings of a server that is known by a name, whose CA is in a file.
+fn trusting(server: &Server, tls: SmtpTls, ca_file: &Path) -> SmtpSettings {
+    let ca_file = Some(ca_file.to_owned());
+    SmtpSettings { host: "localhost".into(), tls, ca_file, ..server.settings(20_000) }
+}
+
+#[tokio::test]
+async fn a_server_with_a_ca_of_its_own_is_checked_against_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (Authority::new().unwrap(), Authority::new().unwrap());
+    let ca_file = folder.path().join("ca.crt");
+    ours.write(&ca_file).unwrap();
+    for tls in [SmtpTls::StartTls, SmtpTls::Implicit] {
+        let right = Server::encrypted(tls, ours.server("localhost").unwrap()).await;
+        let smtp = Smtp::new(&trusting(&right, tls, &ca_file)).unwrap();
+        assert_eq!(deliver(&smtp, "ada@example.com").await, "accepted");
+        assert_eq!(right.taken().len(), 1);
+        // As every other shop sees it, with the public authorities only.
+        let public = SmtpSettings { ca_file: None, ..trusting(&right, tls, &ca_file) };
+        let public = Smtp::new(&public).unwrap();
+
+        let renamed = Server::encrypted(tls, ours.server("mail.example.com").unwrap()).await;
+        let by_name = Smtp::new(&trusting(&renamed, tls, &ca_file)).unwrap();
+        let foreign = Server::encrypted(tls, theirs.server("localhost").unwrap()).await;
+        let by_authority = Smtp::new(&trusting(&foreign, tls, &ca_file)).unwrap();
+        for smtp in [public, by_name, by_authority] {
+            let told = deliver(&smtp, "ada@example.com").await;
+            assert!(told.starts_with("unreachable: ") && told.contains("certificate"), "{told}");
+        }
+        assert!(renamed.taken().is_empty() && foreign.taken().is_empty());
+        assert_eq!(right.taken().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_ca_is_taken_up_and_a_broken_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Authority::new().unwrap(), Authority::new().unwrap());
+    let ca_file = folder.path().join("ca.crt");
+    old.write(&ca_file).unwrap();
+    let server = Server::encrypted(SmtpTls::Implicit, new.server("localhost").unwrap()).await;
+    let smtp = Smtp::new(&trusting(&server, SmtpTls::Implicit, &ca_file)).unwrap();
+    assert!(deliver(&smtp, "ada@example.com").await.starts_with("unreachable: "));
+    fs::write(&ca_file, format!("{}{}", old.pem(), new.pem())).unwrap();
+    assert_eq!(deliver(&smtp, "ada@example.com").await, "accepted");
+    fs::write(&ca_file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    assert_eq!(deliver(&smtp, "bob@example.com").await, "accepted");
+}
+
+#[test]
+fn a_ca_that_cannot_be_used_ends_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.crt");
+    let settings = SmtpSettings {
+        host: "localhost".into(),
+        port: 465,
+        tls: SmtpTls::Implicit,
+        ca_file: Some(ca_file.clone()),
+        credentials: None,
+        timeout_ms: 1_000,
+        connections: 1,
+    };
+    let refusal = || Smtp::new(&settings).err().unwrap().to_string();
+    assert_eq!(refusal(), "SMTP_CA_FILE cannot be read");
+    for wrong in ["hello\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        fs::write(&ca_file, wrong).unwrap();
+        assert!(refusal().starts_with("SMTP_CA_FILE holds no certificate"), "{wrong}");
+    }
 }

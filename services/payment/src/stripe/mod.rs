@@ -18,12 +18,13 @@ use tokio::{
 };
 
 pub use error::StripeError;
+pub use transport::{CaError, Transport};
 
 use self::{
     objects::{ErrorBody, Event, LineItem, List, Session},
     requests::{EventPage, Prepared},
     retry::{Heard, Next, Reply},
-    transport::{Answer, Transport},
+    transport::Answer,
 };
 use crate::{
     key::{KeyError, KeyFile, Mode},
@@ -50,11 +51,15 @@ pub struct Stripe {
 
 impl Stripe {
     /// Reads the API key once, so that a wrong one ends the start.
-    pub fn new(settings: &StripeSettings, metrics: Metrics) -> Result<Self, KeyError> {
+    pub fn new(
+        settings: &StripeSettings,
+        transport: Transport,
+        metrics: Metrics,
+    ) -> Result<Self, KeyError> {
         let key = KeyFile::new(settings);
         key.read()?;
         Ok(Self {
-            transport: Transport::new(&settings.api_base),
+            transport,
             key,
             calls: Semaphore::new(CALLS_MAX),
             timeout: Duration::from_millis(settings.timeout_ms),

@@ -3,7 +3,7 @@
 //! async-stripe's own client keeps no connection (`pool_max_idle_per_host(0)`) and hides the headers
 //! that tell whether to try again; so its requests are used and its client is not.
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
@@ -13,7 +13,12 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use url::Url;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem, pem::PemObject as _},
+};
+use storefront_contract::settings::StripeSettings;
 
 use super::{
     error::StripeError,
@@ -38,6 +43,17 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// Why the certificates of `STRIPE_CA_FILE` cannot be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    #[error("STRIPE_CA_FILE cannot be read as certificates in PEM")]
+    Unreadable(#[source] pem::Error),
+    #[error("STRIPE_CA_FILE holds no certificate: write one or more in PEM")]
+    Empty,
+    #[error("STRIPE_CA_FILE holds a certificate that cannot be used")]
+    Unusable(#[source] rustls::Error),
+}
+
 /// A pool of connections to one base.
 #[derive(Debug, Clone)]
 pub struct Transport {
@@ -46,25 +62,42 @@ pub struct Transport {
     base: String,
 }
 
+/// TLS that trusts the certificates of a file and no others.
+fn trusting(file: &Path) -> Result<ClientConfig, CaError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(CaError::Unreadable)? {
+        roots.add(certificate.map_err(CaError::Unreadable)?).map_err(CaError::Unusable)?;
+    }
+    if roots.is_empty() {
+        return Err(CaError::Empty);
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(CaError::Unusable)?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
 impl Transport {
-    pub fn new(base: &Url) -> Self {
+    pub fn new(settings: &StripeSettings) -> Result<Self, CaError> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT_TIMEOUT));
         http.set_keepalive(Some(IDLE_TIMEOUT));
-        let https = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+        let builder = HttpsConnectorBuilder::new();
+        let trusting = match &settings.ca_file {
+            None => builder.with_webpki_roots(),
+            Some(file) => builder.with_tls_config(trusting(file)?),
+        };
+        let https = trusting.https_or_http().enable_http1().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .build(https);
-        Self { client, base: base.as_str().trim_end_matches('/').to_owned() }
+        let base = settings.api_base.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { client, base })
     }
 
     /// Sends a call and reads its whole answer, within `limit`.

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use storefront_sandbox::{Sandbox, webhook_signature};
 
-use crate::shop::{On, Shop, phone};
+use crate::shop::{On, Shop, Wish, phone};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_without_a_right_signature_is_refused_cheaply() -> anyhow::Result<()> {
@@ -96,4 +96,19 @@ async fn secrets_are_rotated_without_a_failed_request() -> anyhow::Result<()> {
     assert_eq!(shop.signed(&event, &last).await?.status, 200);
     shop.post(&phone("u-last"), None).await?.expect_status(200)?;
     shop.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stripe_with_a_ca_of_its_own_is_checked_against_it() -> anyhow::Result<()> {
+    for (name, trusted, status) in
+        [("localhost", true, 200), ("stripe.example", true, 503), ("localhost", false, 503)]
+    {
+        let wish = Wish { stripe_tls: Some((name, trusted)), timeout_ms: 500, ..Wish::default() };
+        let shop = Shop::open_with(On::Sqlite, wish).await?;
+        let reply = shop.post(&phone("u-1"), None).await?;
+        assert_eq!(reply.status, status, "{name} {trusted}: {}", reply.text());
+        assert_eq!(shop.sandbox.sessions().await?.len(), usize::from(status == 200));
+        shop.close().await?;
+    }
+    Ok(())
 }
