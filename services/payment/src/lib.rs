@@ -57,7 +57,8 @@ pub async fn run_on(
 ) -> anyhow::Result<()> {
     let service = Service::new(ServiceId::Payment, &settings.common, shutdown);
     let files = Files::open(&service, &settings)?;
-    let database = Database::open(&settings.database, ServiceId::Payment, MIGRATIONS)
+    let database = &settings.database;
+    let database = Database::open(database, &service.shop, service.id, MIGRATIONS)
         .await
         .context("payment's database cannot be opened")?;
     let outbox = Outbox::new(&service, &settings.kafka, &database);

@@ -104,6 +104,8 @@ pub enum Verdict {
         /// What was paid; `None` when Stripe's answer has no amount in a known currency.
         paid: Option<Money>,
     },
+    /// Paid, but the row does not say who bought what: it was rebuilt, and that was lost.
+    Unclear,
 }
 
 impl Verdict {
@@ -115,7 +117,7 @@ impl Verdict {
             Self::Expired => State::Expired,
             Self::Failed => State::Failed,
             Self::Paid => State::Paid,
-            Self::Differs { .. } => State::Held,
+            Self::Differs { .. } | Self::Unclear => State::Held,
         }
     }
 }

@@ -51,13 +51,10 @@ impl App {
         }
         let lines = self.stripe.line_items(id, deadline).await.map_err(FulfilError::Stripe)?;
         let payment = rebuild(id, &session, &lines, self.catalog.current().currency());
-        // Due at once: whoever rebuilt it settles it next, or the sweeper does.
-        let next_check_at_ms = (!payment.state.is_final()).then_some(0);
-        if self.payments.insert_rebuilt(&payment, next_check_at_ms).await? {
-            tracing::warn!(payment.id = payment.id, "a payment was rebuilt from Stripe");
-            if payment.state == State::Held {
-                self.announce(&payment);
-            }
+        // Whoever rebuilt it settles it next, or the sweeper does.
+        if self.payments.insert_rebuilt(&payment).await? {
+            let lacks = payment.reason.as_deref();
+            tracing::warn!(payment.id = payment.id, lacks, "a payment was rebuilt from Stripe");
         }
         Ok(true)
     }
@@ -76,26 +73,29 @@ impl App {
     }
 }
 
-/// A payment from what Stripe knows of it. What cannot be rebuilt for certain is `held`, never lost and
-/// never guessed.
+/// A payment from what Stripe knows of it, open until it is settled. One that cannot be rebuilt for
+/// certain is never guessed: it says what it lacks, and is held if it turns out to be paid.
 fn rebuild(id: &SessionId, session: &Session, items: &[LineItem], shop: Currency) -> Payment {
     let user_id =
         session.metadata("userId").filter(|user_id| (1..=TEXT_MAX_LENGTH).contains(&user_id.len()));
     let lines = lines(session, items);
-    let priced = priced(session, lines.as_deref());
-    let (state, reason) = match (user_id, &lines, priced) {
-        (None, ..) => (State::Held, Some("rebuilt from Stripe without its user")),
-        (_, None, _) => (State::Held, Some("rebuilt from Stripe without its cart")),
-        (.., None) => (State::Held, Some("rebuilt from Stripe without its amount")),
-        _ => (State::Open, None),
+    let currency = session.currency.as_deref().and_then(|code| Currency::from_stripe(code).ok());
+    // The sum of the lines is what the shop priced, as Stripe charges nothing else.
+    let sum = lines.as_deref().and_then(pricing::sum).filter(|_| currency.is_some());
+    let reason = match (user_id, &lines, sum) {
+        (None, ..) => Some("rebuilt from Stripe without its user"),
+        (_, None, _) => Some("rebuilt from Stripe without its cart"),
+        (.., None) => Some("rebuilt from Stripe without its amount"),
+        _ => None,
     };
+    let amount = sum.or(session.amount_total).unwrap_or(0);
     Payment {
         id: uuid::Uuid::new_v4().simple().to_string(),
-        state,
+        state: State::Open,
         user_id: user_id.unwrap_or_default().to_owned(),
         email: None,
-        cart: lines.unwrap_or_default(),
-        priced: priced.unwrap_or(Money { amount: 0, currency: shop }),
+        cart: lines.filter(|_| sum.is_some()).unwrap_or_default(),
+        priced: Money { amount, currency: currency.unwrap_or(shop) },
         fingerprint: String::new(),
         attempt: 1,
         session_id: Some(id.clone()),
@@ -106,12 +106,6 @@ fn rebuild(id: &SessionId, session: &Session, items: &[LineItem], shop: Currency
         reason: reason.map(str::to_owned),
         read_at_ms: 0,
     }
-}
-
-/// The sum of the lines in the session's currency: what the shop priced, as Stripe charges nothing else.
-fn priced(session: &Session, lines: Option<&[CartLine]>) -> Option<Money> {
-    let currency = Currency::from_stripe(session.currency.as_deref()?).ok()?;
-    Some(Money { amount: pricing::sum(lines?)?, currency })
 }
 
 /// The cart's lines: ids and quantities from the session's metadata, names and prices from Stripe's
@@ -169,17 +163,21 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_rebuilt_is_held() {
+    fn what_cannot_be_rebuilt_says_what_it_lacks() {
         let metadata = |cart: &str| json!({"shop": "default/demo", "userId": "u", "cart": cart});
         let phone = || json!([item("phone", 1, 5)]);
-        let reason = |payment: Payment| (payment.state.name(), payment.reason.unwrap_or_default());
-        let held = |what: &str| ("held", format!("rebuilt from Stripe without its {what}"));
-        assert_eq!(reason(rebuilt(&json!({"cart": "phone:1"}), &phone())), held("user"));
-        assert_eq!(reason(rebuilt(&json!({"userId": "u"}), &phone())), held("cart"));
-        assert_eq!(reason(rebuilt(&metadata("phone:2"), &phone())), held("cart"));
-        assert_eq!(reason(rebuilt(&metadata("phone:1,case:1"), &phone())), held("cart"));
-        assert_eq!(reason(rebuilt(&metadata("case:1"), &phone())), held("cart"));
+        let lacks = |payment: Payment| {
+            assert_eq!((payment.state, payment.is_whole()), (State::Open, false));
+            assert_eq!(payment.priced.amount, if payment.cart.is_empty() { 7 } else { 5 });
+            payment.reason.unwrap_or_default()
+        };
+        let without = |what: &str| format!("rebuilt from Stripe without its {what}");
+        assert_eq!(lacks(rebuilt(&json!({"cart": "phone:1"}), &phone())), without("user"));
+        assert_eq!(lacks(rebuilt(&json!({"userId": "u"}), &phone())), without("cart"));
+        assert_eq!(lacks(rebuilt(&metadata("phone:2"), &phone())), without("cart"));
+        assert_eq!(lacks(rebuilt(&metadata("phone:1,case:1"), &phone())), without("cart"));
+        assert_eq!(lacks(rebuilt(&metadata("case:1"), &phone())), without("cart"));
         let dear = json!([item("phone", 1, i64::MAX), item("case", 2, i64::MAX)]);
-        assert_eq!(reason(rebuilt(&metadata("phone:1,case:2"), &dear)), held("amount"));
+        assert_eq!(lacks(rebuilt(&metadata("phone:1,case:2"), &dear)), without("amount"));
     }
 }

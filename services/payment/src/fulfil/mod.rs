@@ -3,6 +3,8 @@
 
 mod adopt;
 mod flights;
+mod looks;
+mod recent;
 mod settle;
 mod unknown;
 
@@ -12,7 +14,7 @@ use jiff::Timestamp;
 use storefront_runtime::{DatabaseError, OutboxError};
 use tokio::time::Instant;
 
-use self::{flights::Flights, unknown::Unknown};
+use self::{flights::Flights, looks::Looks, unknown::Unknown};
 use crate::{
     app::App,
     session_id::SessionId,
@@ -47,7 +49,8 @@ pub enum Asker {
 #[derive(Debug, Clone)]
 pub enum Found {
     Ours(Arc<Payment>),
-    /// What the row says while another instance asks: good enough for a browser, never for an event.
+    /// What the row says while another instance asks, or has just asked: good enough for a browser, never
+    /// for an event.
     Known(Arc<Payment>),
     /// It does not exist, or belongs to another shop.
     Foreign,
@@ -117,6 +120,7 @@ type Shared = Result<Found, Arc<FulfilError>>;
 #[derive(Default)]
 pub struct Fulfilling {
     flights: Flights<Shared>,
+    looks: Looks,
     unknown: Unknown,
 }
 
@@ -148,6 +152,13 @@ impl App {
         asker: Asker,
         deadline: Instant,
     ) -> Result<Found, FulfilError> {
+        // In the flight, so that those who come together get what the first of them has learned.
+        if asker == Asker::Verify
+            && let Some(payment) = self.payments.by_session(id).await?
+            && !self.fulfilling.looks.may_ask(id)
+        {
+            return Ok(Found::Known(Arc::new(payment)));
+        }
         let patient_until = Instant::now() + BROWSER_LIMIT;
         let mut slips = 0;
         loop {
@@ -191,14 +202,22 @@ impl App {
         asker: Asker,
         deadline: Instant,
     ) -> Result<Option<Payment>, FulfilError> {
+        let claimed = payment.id.clone();
         match self.stripe.session(id, deadline).await {
-            Ok(session) => self.settle(payment, &session, asker).await,
+            Ok(session) => {
+                let settled = self.settle(payment, &session, asker).await;
+                if settled.is_err() {
+                    // Whether it was stored may not be known; whoever asks next need not wait for us.
+                    self.payments.release(&claimed).await.ok();
+                }
+                settled
+            }
             // Long after its end, Stripe may forget a session; so may a stand-in that was restarted.
             Err(error) if error.is_missing() && settle::is_over(&payment) => {
                 self.settle_missing(payment).await
             }
             Err(error) => {
-                self.payments.release(&payment.id).await?;
+                self.payments.release(&claimed).await?;
                 Err(FulfilError::Stripe(error))
             }
         }

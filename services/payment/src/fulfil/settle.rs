@@ -30,7 +30,11 @@ impl App {
         session: &Session,
         asker: Asker,
     ) -> Result<Option<Payment>, FulfilError> {
-        let verdict = judge(session, payment.priced);
+        let verdict = match judge(session, payment.priced) {
+            // Paid, but nobody knows by whom or for what.
+            Verdict::Paid | Verdict::Differs { .. } if !payment.is_whole() => Verdict::Unclear,
+            verdict => verdict,
+        };
         let reason = match verdict {
             Verdict::Differs { paid } => Some(describe(payment.priced, paid)),
             Verdict::Failed => Some("the delayed payment did not come".to_owned()),

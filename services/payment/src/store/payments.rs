@@ -79,7 +79,7 @@ const INSERT_REBUILT: Sql = with_now!(
     "INSERT INTO payments (id, state, user_id, email, cart, amount, currency, fingerprint, attempt, \
      session_id, url, expires_at, claimed_until, created_at, next_check_at, reason) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, '', 1, $8, $9, $10, 0, ",
-    ", $11, $12) ON CONFLICT DO NOTHING RETURNING id"
+    ", 0, $11) ON CONFLICT DO NOTHING RETURNING id"
 );
 const BY_SESSION: Sql =
     with_now!(concat!("SELECT ", columns!(), ", "), " AS now FROM payments WHERE session_id = $1");
@@ -169,12 +169,9 @@ impl Payments {
         self.one(INSERT, &params).await
     }
 
-    /// Stores a payment that only Stripe knew of. `false`: there is a row for its session already.
-    pub async fn insert_rebuilt(
-        &self,
-        payment: &Payment,
-        next_check_at_ms: Option<i64>,
-    ) -> Result<bool, StoreError> {
+    /// Stores a payment that only Stripe knew of, due at once. `false`: there is a row for its session
+    /// already.
+    pub async fn insert_rebuilt(&self, payment: &Payment) -> Result<bool, StoreError> {
         let params = [
             payment.id.as_str().into(),
             payment.state.name().into(),
@@ -186,7 +183,6 @@ impl Payments {
             payment.session_id.as_ref().map(SessionId::as_str).into(),
             payment.url.as_deref().into(),
             payment.expires_at_ms.into(),
-            next_check_at_ms.into(),
             payment.reason.as_deref().into(),
         ];
         self.touched(INSERT_REBUILT, &params).await

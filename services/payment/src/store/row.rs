@@ -24,7 +24,7 @@ pub struct Payment {
     pub created_at_ms: i64,
     /// When Stripe closes the session.
     pub expires_at_ms: Option<i64>,
-    /// Why it is held or failed.
+    /// Why it is held or failed, or what one that was rebuilt lacks.
     pub reason: Option<String>,
     /// The database's time when the row was read.
     pub read_at_ms: i64,
@@ -67,6 +67,11 @@ impl Payment {
             read_at_ms: row.int("now")?,
             id,
         })
+    }
+
+    /// Whether it says who bought what. One that was rebuilt may not.
+    pub fn is_whole(&self) -> bool {
+        !self.user_id.is_empty() && !self.cart.is_empty()
     }
 
     /// How long ago it was created, in milliseconds.

@@ -1,12 +1,12 @@
 //! Payments from cart to outbox: every payment becomes one event, whoever brings the news, in whatever
 //! order, however often.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Instant};
 
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use storefront_sandbox::{Action, FaultSettings, Sandbox, WebhookFault};
-use storefront_testkit::{eventually, seed};
+use storefront_testkit::{Cutter, Moment, eventually, seed};
 
 use crate::shop::{On, SOON, Shop, Wish, on_both, phone, stripe, text};
 
@@ -18,6 +18,7 @@ on_both! {
     what_was_paid_differs_from_what_was_priced
     an_event_that_is_faster_than_our_own_row
     a_row_that_was_lost_is_rebuilt
+    a_rebuilt_row_without_its_cart_is_held_only_when_it_is_paid
     sessions_of_others_are_left_alone
     without_webhooks_the_sweeper_finds_every_payment
 }
@@ -183,6 +184,31 @@ async fn a_row_that_was_lost_is_rebuilt(on: On) -> anyhow::Result<()> {
     shop.close().await
 }
 
+async fn a_rebuilt_row_without_its_cart_is_held_only_when_it_is_paid(on: On) -> anyhow::Result<()> {
+    let shop = Shop::open(on).await?;
+    let form = "mode=payment&success_url=https://shop.example.com/&metadata[shop]=default/demo\
+        &metadata[userId]=u-1&line_items[0][quantity]=1\
+        &line_items[0][price_data][currency]=inr&line_items[0][price_data][unit_amount]=5000\
+        &line_items[0][price_data][product_data][name]=Made+by+hand";
+    let [paid, expired] = [(), ()].map(|()| stripe(&shop, "/v1/checkout/sessions", form));
+    let (paid, expired) = (paid.await?, expired.await?);
+    let (paid, expired) = (text(&paid["id"]), text(&expired["id"]));
+    for session in [paid, expired] {
+        let answer = shop.verify(session).await?.expect_status(200)?.json()?;
+        assert_eq!((&answer["status"], &answer["amount"]), (&json!("open"), &json!(5_000)));
+    }
+    shop.sandbox.act(expired, Action::Expire).await?;
+    shop.reaches(expired, "expired").await;
+    shop.sandbox.pay(paid).await?;
+    shop.reaches(paid, "held").await;
+    let reason = "SELECT reason FROM payments WHERE session_id = $1";
+    let reason = shop.sql(reason, &[paid]).await?[0].text("reason")?;
+    assert_eq!(reason, "rebuilt from Stripe without its cart");
+    shop.all_delivered().await;
+    assert!(shop.outbox().await?.is_empty());
+    shop.close().await
+}
+
 async fn sessions_of_others_are_left_alone(on: On) -> anyhow::Result<()> {
     let shop = Shop::open(on).await?;
     let form = "mode=payment&success_url=https://other.example.com/&metadata[shop]=default/other\
@@ -313,6 +339,59 @@ async fn one_event_a_thousand_times_is_one_payment() -> anyhow::Result<()> {
     assert_eq!(shop.outbox().await?.len(), 1);
     let reads = r#"storefront_stripe_calls_total{call="retrieve_session",result="ok"}"#;
     assert_eq!(shop.metric(reads).await?, 1);
+    shop.close().await
+}
+
+/// The line to the database is cut at the COMMIT that makes a payment paid: before the server hears it,
+/// or before its answer is heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_whose_commit_is_cut_is_paid_once() -> anyhow::Result<()> {
+    let direct = storefront_testkit::postgres().await?.database().await?;
+    let server = direct.split(['@', '/']).nth(3).unwrap_or_default();
+    let cutter = Cutter::start(server, "COMMIT\0").await?;
+    let database_url = Some(direct.replace(server, &cutter.address().to_string()));
+    let wish = Wish { database_url, webhooks: false, ..Wish::default() };
+    let shop = Shop::open_with(On::Postgres, wish).await?;
+    for (cuts, moment) in [(1, Moment::Before), (2, Moment::After)] {
+        let session = shop.checkout(&format!("u-{cuts}")).await?;
+        shop.sandbox.pay(&session).await?;
+        cutter.cut(moment, 1);
+        let first = shop.verify(&session).await?;
+        assert_eq!((first.status, cutter.cuts()), (503, cuts), "{moment:?}: {}", first.text());
+        eventually(SOON, "the payment", async || {
+            shop.status(&session).await.is_ok_and(|status| status == "paid")
+        })
+        .await;
+        let told = shop.outbox().await?;
+        assert_eq!(told.len(), cuts, "{moment:?}");
+        assert_eq!(told[cuts - 1]["sessionId"], session);
+    }
+    shop.close().await
+}
+
+/// A page that reloads itself, a script that asks in a loop: Stripe hears little of it, and the news
+/// comes all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_that_asks_in_a_loop_is_answered_by_the_row() -> anyhow::Result<()> {
+    let shop = Shop::open_with(On::Sqlite, Wish { webhooks: false, ..Wish::default() }).await?;
+    let session = shop.checkout("u-1").await?;
+    let began = Instant::now();
+    for _ in 0..20 {
+        let replies = try_join_all((0..20).map(|_| shop.verify(&session))).await?;
+        for reply in replies {
+            assert_eq!(reply.expect_status(200)?.json()?["status"], "open");
+        }
+    }
+    let reads = r#"storefront_stripe_calls_total{call="retrieve_session",result="ok"}"#;
+    let most = began.elapsed().as_secs() + 1;
+    let reads = shop.metric(reads).await?;
+    assert!((1..=most).contains(&reads), "{reads} reads in {:?}", began.elapsed());
+    shop.sandbox.pay(&session).await?;
+    eventually(SOON, "the next look", async || {
+        shop.status(&session).await.is_ok_and(|status| status == "paid")
+    })
+    .await;
+    assert_eq!(shop.outbox().await?.len(), 1);
     shop.close().await
 }
 

@@ -15,7 +15,7 @@ use storefront_contract::{
 };
 use storefront_runtime::{Database, Listeners, Shutdown, Value as Parameter};
 use storefront_sandbox::{Sandbox, SandboxOptions, webhook_signature};
-use storefront_testkit::{Http, Reply, eventually, eventually_some};
+use storefront_testkit::{Authority, Http, Reply, eventually, eventually_some};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -39,12 +39,20 @@ pub struct Wish {
     pub webhooks: bool,
     /// Another database than a new one.
     pub database_url: Option<String>,
+    /// Stripe stands behind TLS: the name in its certificate, and whether we have its CA.
+    pub stripe_tls: Option<(&'static str, bool)>,
 }
 
 impl Default for Wish {
     fn default() -> Self {
         // An interval that no test lives to see: what is found, was not found by the sweeper.
-        Self { timeout_ms: 8_000, sweep_interval_ms: 600_000, webhooks: true, database_url: None }
+        Self {
+            timeout_ms: 8_000,
+            sweep_interval_ms: 600_000,
+            webhooks: true,
+            database_url: None,
+            stripe_tls: None,
+        }
     }
 }
 
@@ -84,7 +92,20 @@ impl Shop {
         fs::write(folder.path().join("api-key"), Sandbox::API_KEY)?;
         fs::write(folder.path().join("webhook-secret"), Sandbox::WEBHOOK_SECRET)?;
         fs::write(folder.path().join("catalog.json"), CATALOG)?;
-        let settings = settings(folder.path(), &database_url, &sandbox, &wish)?;
+        let mut settings = settings(folder.path(), &database_url, &sandbox, &wish)?;
+        if let Some((name, trusted)) = wish.stripe_tls {
+            let (theirs, other) = (Authority::new()?, Authority::new()?);
+            let front =
+                theirs.front(name, sandbox.stripe_url().trim_start_matches("http://")).await?;
+            let ca_file = folder.path().join("ca.crt");
+            if trusted {
+                theirs.write(&ca_file)?
+            } else {
+                other.write(&ca_file)?
+            }
+            settings.stripe.api_base = format!("https://localhost:{}", front.port()).parse()?;
+            settings.stripe.ca_file = Some(ca_file);
+        }
         let stop = Shutdown::new();
         let run = storefront_payment::run_on(listeners, settings.clone(), stop.clone());
         let service = Some(tokio::spawn(run));
@@ -94,7 +115,8 @@ impl Shop {
                 && http.get(format!("{url}/catalog")).await.is_ok_and(|reply| reply.status == 200)
         })
         .await;
-        let database = Database::open(&settings.database, ServiceId::Payment, &[]).await?;
+        let shop = &settings.common.shop;
+        let database = Database::open(&settings.database, shop, ServiceId::Payment, &[]).await?;
         Ok(Self { sandbox, database, folder, http, url, admin, settings, stop, service })
     }
 
@@ -303,6 +325,7 @@ fn settings(
         public_url: "http://shop.example.com:8080".parse()?,
         stripe: StripeSettings {
             api_base: sandbox.stripe_url().parse()?,
+            ca_file: None,
             api_key_file: folder.join("api-key"),
             webhook_secret_files: vec![
                 folder.join("webhook-secret"),
