@@ -18,6 +18,7 @@ pub use error::BrokerError;
 #[derive(Debug)]
 pub struct EmbeddedBroker {
     bootstrap: String,
+    address: SocketAddr,
     #[cfg(feature = "embedded")]
     _cluster: ffi::Cluster,
     /// Held until the cluster, which is dropped before it, has written everything.
@@ -31,35 +32,51 @@ impl EmbeddedBroker {
     /// `kill -9`; the folder is made when missing and may be used by one broker at a time. Without it
     /// everything is gone at the end. Blocks for some milliseconds, longer with much data to read.
     pub fn start(listen: SocketAddr, data: Option<&Path>) -> Result<Self, BrokerError> {
+        Self::start_behind(listen, None, data)
+    }
+
+    /// [`EmbeddedBroker::start`] behind something that passes connections on: clients are told to come
+    /// back to `advertised`.
+    pub fn start_behind(
+        listen: SocketAddr,
+        advertised: Option<SocketAddr>,
+        data: Option<&Path>,
+    ) -> Result<Self, BrokerError> {
         if cfg!(not(feature = "embedded")) {
             return Err(BrokerError::NotBuiltIn);
         }
         let lock = data.map(lock_folder).transpose()?;
         let failed = |source| BrokerError::Listen { listen, source };
         let listener = TcpListener::bind(listen).map_err(failed)?;
-        let bootstrap = reachable(listener.local_addr().map_err(failed)?).to_string();
-        Self::serve(listener, bootstrap, data, lock)
+        let address = reachable(listener.local_addr().map_err(failed)?);
+        let bootstrap = advertised.unwrap_or(address).to_string();
+        Self::serve(listener, (address, bootstrap), data, lock)
     }
 
     #[cfg(feature = "embedded")]
     fn serve(
         listener: TcpListener,
-        bootstrap: String,
+        (address, bootstrap): (SocketAddr, String),
         data: Option<&Path>,
         lock: Option<File>,
     ) -> Result<Self, BrokerError> {
         let cluster = ffi::Cluster::start(listener, &bootstrap, data)?;
-        Ok(Self { bootstrap, _cluster: cluster, _lock: lock })
+        Ok(Self { bootstrap, address, _cluster: cluster, _lock: lock })
     }
 
     #[cfg(not(feature = "embedded"))]
     fn serve(
         _: TcpListener,
-        _: String,
+        _: (SocketAddr, String),
         _: Option<&Path>,
         _: Option<File>,
     ) -> Result<Self, BrokerError> {
         Err(BrokerError::NotBuiltIn)
+    }
+
+    /// Where it is reached directly.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The address for clients' `bootstrap.servers`, which is also the one the broker tells them to

@@ -16,24 +16,30 @@
 //! # Ok(()) }
 //! ```
 
+mod cut;
 mod dev;
 mod folder;
 mod http_client;
 mod jars;
 mod kafka;
 mod kubernetes;
+mod mute;
 mod ports;
 mod postgres;
 mod process;
 mod shared;
+mod tls;
 mod topics;
 mod wait;
 
+pub use cut::{Cutter, Moment};
 pub use dev::{Dev, DevOptions, Ready, built_program};
 pub use http_client::{Http, Reply};
 pub use kafka::Kafka;
 pub use kubernetes::Kubernetes;
+pub use mute::Mute;
 pub use postgres::{Postgres, PostgresOptions};
 pub use shared::{KAFKA_VARIABLE, POSTGRES_VARIABLE, kafka, postgres};
+pub use tls::Authority;
 pub use topics::{create_topics, prefix};
 pub use wait::{eventually, eventually_some, seed};

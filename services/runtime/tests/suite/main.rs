@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod commit;
 mod database;
 mod dead_letters;
 mod delivery;

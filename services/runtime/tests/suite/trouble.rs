@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use storefront_contract::Topic;
-use storefront_testkit::{Kafka, Postgres, PostgresOptions, eventually};
+use storefront_runtime::ConsumerOptions;
+use storefront_testkit::{Kafka, Mute, Postgres, PostgresOptions, eventually};
 
 use crate::{
     on_both,
     shop::{
         MIGRATIONS, Member, Orders, assert_once_and_in_order, count, eventually_handled,
-        eventually_sent, handled, record,
+        eventually_sent, handled, options, record,
     },
     world::{LIMIT, Store, World},
 };
@@ -113,5 +114,38 @@ async fn a_broker_that_is_killed_is_waited_for() -> anyhow::Result<()> {
     let ids: std::collections::HashSet<_> =
         orders.iter().map(|order| order.header("ce_id").unwrap()).collect();
     assert_eq!(ids.len(), 60);
+    Ok(())
+}
+
+/// The broker tells that there is more, and gives nothing of it (rust-rdkafka#638). Only a new client helps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_has_stalled_is_made_anew() -> anyhow::Result<()> {
+    let mute = Mute::listen().await?;
+    let silent = mute.0.clone();
+    let world = World::behind(mute).await?;
+    let all = some(0, 20);
+    let database = world.store.open(MIGRATIONS).await;
+    let stall = async |from: usize, watchdog_period| {
+        let options = ConsumerOptions { watchdog_period, ..options() };
+        let member = Member::start_with(&world, &database, &Orders::default(), options);
+        send(&world, &all[from..from + 5]).await?;
+        eventually_handled(&database, from + 5).await;
+        silent.silence(1);
+        // It asks again within a second; from then on it hears nothing.
+        eventually(LIMIT, "silence", async || silent.left() == 0).await;
+        send(&world, &all[from + 5..from + 10]).await?;
+        anyhow::Ok(member)
+    };
+    // Nobody looks: the stall lasts.
+    let member = stall(0, Duration::from_secs(3600)).await?;
+    let patience = Duration::from_secs(4);
+    let handled_all = tokio::time::timeout(patience, eventually_handled(&database, 10)).await;
+    assert!(handled_all.is_err(), "this is no stall");
+    member.stop().await?;
+
+    let member = stall(10, Duration::from_secs(1)).await?;
+    eventually_handled(&database, 20).await;
+    member.stop().await?;
+    assert_once_and_in_order(&handled(&database).await, &all);
     Ok(())
 }

@@ -15,14 +15,21 @@ use rdkafka::{
 };
 use storefront_broker::EmbeddedBroker;
 use storefront_contract::{
-    ServiceId, Topic,
+    ServiceId, Shop, Topic,
     settings::{Common, DatabaseSettings, DatabaseUrl, KafkaSecurity, KafkaSettings},
 };
 use storefront_runtime::{Database, DatabaseError, Migration, Service, Shutdown};
+use storefront_testkit::Mute;
+use tokio::net::TcpListener;
 
 /// Long enough for two busy cores, short enough to see a hang.
 pub const LIMIT: Duration = Duration::from_secs(60);
 pub const PARTITIONS: i32 = 3;
+
+/// Whose database and events these are.
+pub fn shop() -> Shop {
+    "default/demo".parse().unwrap()
+}
 
 /// An empty place for one service's database.
 pub enum Store {
@@ -64,7 +71,7 @@ impl Store {
         &self,
         migrations: &'static [Migration],
     ) -> Result<Database, DatabaseError> {
-        Database::open(&self.settings(), ServiceId::Order, migrations).await
+        Database::open(&self.settings(), &shop(), ServiceId::Order, migrations).await
     }
 
     pub async fn open(&self, migrations: &'static [Migration]) -> Database {
@@ -118,6 +125,16 @@ impl World {
         Self::new(bootstrap, Some(broker), Store::sqlite()?).await
     }
 
+    /// Behind something that can keep the broker from hearing what clients ask.
+    pub async fn behind(mute: (Mute, TcpListener)) -> anyhow::Result<Self> {
+        let (mute, listener) = mute;
+        let (listen, advertised) = (([127, 0, 0, 1], 0).into(), Some(mute.address()));
+        let broker = EmbeddedBroker::start_behind(listen, advertised, None)?;
+        mute.carry(listener, broker.address().to_string());
+        let bootstrap = broker.bootstrap().to_owned();
+        Self::new(bootstrap, Some(broker), Store::sqlite()?).await
+    }
+
     pub async fn real() -> anyhow::Result<Self> {
         let bootstrap = storefront_testkit::kafka().await?.bootstrap().to_owned();
         Self::new(bootstrap, None, Store::real().await?).await
@@ -163,7 +180,7 @@ impl World {
 
     pub fn service(shutdown: Shutdown) -> Service {
         let common = Common {
-            shop: "default/demo".parse().unwrap(),
+            shop: shop(),
             http_listen: ([127, 0, 0, 1], 0).into(),
             admin_listen: ([127, 0, 0, 1], 0).into(),
             drain_ms: 0,

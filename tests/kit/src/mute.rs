@@ -1,0 +1,96 @@
+//! A TCP proxy before a Kafka broker that can keep it from hearing some of what clients ask, while all
+//! else goes on: a broker that is there, tells where its logs end, and gives nothing of them.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+/// The key of Kafka's Fetch request (<https://kafka.apache.org/protocol#protocol_api_keys>).
+const FETCH: [u8; 2] = [0, 1];
+/// Larger than any request of a client of ours.
+const REQUEST_MAX_BYTES: usize = 64 << 20;
+
+/// The proxy; it ends with the test.
+#[derive(Clone)]
+pub struct Mute {
+    address: SocketAddr,
+    /// How many more connections stay unheard in their wish to fetch, from their first one on.
+    silenced: Arc<AtomicUsize>,
+}
+
+impl Mute {
+    /// Listens. The broker that it is put before must tell clients to come here.
+    pub async fn listen() -> anyhow::Result<(Self, TcpListener)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        Ok((Self { address, silenced: Arc::default() }, listener))
+    }
+
+    /// Carries what comes to a broker (`host:port`).
+    pub fn carry(&self, listener: TcpListener, broker: String) {
+        let silenced = Arc::clone(&self.silenced);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (broker, silenced) = (broker.clone(), Arc::clone(&silenced));
+                // Nobody waits for a connection's end.
+                tokio::spawn(async move { carry(client, &broker, &silenced).await.ok() });
+            }
+        });
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on, as many connections that ask for records are never heard.
+    pub fn silence(&self, connections: usize) {
+        self.silenced.store(connections, Ordering::SeqCst);
+    }
+
+    /// How many connections are still to be silenced.
+    pub fn left(&self) -> usize {
+        self.silenced.load(Ordering::SeqCst)
+    }
+}
+
+async fn carry(client: TcpStream, broker: &str, silenced: &AtomicUsize) -> anyhow::Result<()> {
+    let broker = TcpStream::connect(broker).await?;
+    client.set_nodelay(true)?;
+    broker.set_nodelay(true)?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_broker, mut to_broker) = broker.into_split();
+    let answers = async { Ok(tokio::io::copy(&mut from_broker, &mut to_client).await.map(drop)?) };
+    let requests = async {
+        let mut mute = false;
+        loop {
+            let length = usize::try_from(from_client.read_u32().await?)?;
+            anyhow::ensure!(length <= REQUEST_MAX_BYTES, "no request of Kafka's");
+            let mut request = vec![0; length];
+            from_client.read_exact(&mut request).await?;
+            if request.starts_with(&FETCH) {
+                let less = |left: usize| left.checked_sub(1);
+                mute =
+                    mute || silenced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+                if mute {
+                    continue;
+                }
+            }
+            to_broker.write_all(&u32::try_from(length)?.to_be_bytes()).await?;
+            to_broker.write_all(&request).await?;
+        }
+    };
+    tokio::select! {
+        result = requests => result,
+        result = answers => result,
+    }
+}
