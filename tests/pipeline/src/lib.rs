@@ -1,8 +1,6 @@
 //! A shop under test: `storefront dev` as a process of its own, driven only by what a user has: HTTP,
 //! Kafka, the sandbox's control API and the inbox. It must not look into the shop's own tables.
 
-mod records;
 mod shop;
 
-pub use records::{Record, read_topic};
 pub use shop::{Shop, Site, ok};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use storefront_pipeline_tests::{Shop, ok, read_topic};
-use storefront_testkit::{built_program, eventually};
+use storefront_pipeline_tests::{Shop, ok};
+use storefront_testkit::{built_program, eventually, read_topic};
 use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(60);

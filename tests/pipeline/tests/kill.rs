@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
-use storefront_pipeline_tests::{Shop, Site, read_topic};
-use storefront_testkit::{eventually, seed};
+use storefront_pipeline_tests::{Shop, Site};
+use storefront_testkit::{eventually, read_topic, seed};
 
 const CARTS: usize = 150;
 const KILLS: usize = 3;
@@ -61,7 +61,7 @@ async fn kill_now_and_then(mut shop: Shop, at: &[usize]) -> Result<Shop> {
 fn told(brokers: &str, topic: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
     let records = read_topic(brokers, topic)?;
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let sessions = records.iter().map(|record| text(&record.value["sessionId"])).collect();
+    let sessions = records.iter().map(|record| text(&record.value()["sessionId"])).collect();
     let ids = records.into_iter().filter_map(|mut record| record.headers.remove("ce_id"));
     Ok((sessions, ids.collect()))
 }

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::json;
-use storefront_pipeline_tests::{Shop, ok, read_topic};
-use storefront_testkit::{eventually, seed};
+use serde_json::{Value, json};
+use storefront_pipeline_tests::{Shop, ok};
+use storefront_testkit::{eventually, read_topic, seed};
 
 const PAYMENTS: usize = 200;
 const AT_ONCE: usize = 32;
@@ -65,21 +65,21 @@ async fn each_payment_is_one_order_one_mail_and_one_event_a_topic() -> Result<()
 async fn settled(shop: &Shop, sessions: &[String]) -> Result<()> {
     let paid = shop.paid().await?;
     ensure!(paid.len() == PAYMENTS, "{} sessions were paid", paid.len());
-    let wanted: BTreeSet<&str> = sessions.iter().map(String::as_str).collect();
+    let wanted: BTreeSet<String> = sessions.iter().cloned().collect();
     for topic in TOPICS {
         let records = read_topic(shop.brokers(), topic)?;
         ensure!(records.len() == PAYMENTS, "{topic} has {} records", records.len());
-        let ids: BTreeSet<&str> = records.iter().map(|r| r.headers["ce_id"].as_str()).collect();
+        let ids: BTreeSet<&str> = records.iter().map(|r| r.header("ce_id")).collect();
         ensure!(ids.len() == PAYMENTS, "{topic} has {} ids", ids.len());
-        let of: BTreeSet<&str> =
-            records.iter().filter_map(|r| r.value["sessionId"].as_str()).collect();
+        let session = |value: Value| value["sessionId"].as_str().map(str::to_owned);
+        let of: BTreeSet<String> = records.iter().filter_map(|r| session(r.value())).collect();
         ensure!(of == wanted, "{topic} is not about the sessions that were paid");
-        ensure!(records.iter().all(|r| r.value["userId"] == r.key.as_str()), "a key is no user");
+        ensure!(records.iter().all(|r| r.value()["userId"] == r.key()), "a key is no user");
     }
     let amounts: i64 = paid.iter().map(|(_, amount)| amount).sum();
     let events: i64 = read_topic(shop.brokers(), TOPICS[0])?
         .iter()
-        .filter_map(|record| record.value["amount"].as_i64())
+        .filter_map(|record| record.value()["amount"].as_i64())
         .sum();
     ensure!(amounts == events, "paid {amounts}, but the events say {events}");
     let mails = shop.mails().await?;

@@ -3,6 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "test code")]
 
 mod aggregates;
-mod kafka;
 mod service;
 mod support;

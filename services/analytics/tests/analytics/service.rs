@@ -8,25 +8,23 @@ use storefront_contract::{
     settings::{AnalyticsSettings, Common, DatabaseSettings, DatabaseUrl},
 };
 use storefront_runtime::{Listeners, Shutdown};
-use storefront_testkit::{Http, eventually};
+use storefront_testkit::{Http, Topics, eventually};
 
-use crate::{
-    kafka::Topics,
-    support::{Sale, shop},
-};
+use crate::support::{Sale, shop};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn put(topics: &Topics, event: AnyEvent, id: String) {
-    match event {
+    let put = match event {
         AnyEvent::Payment(event) => topics.put(&event, &id).await,
         AnyEvent::Order(event) => topics.put(&event, &id).await,
         AnyEvent::Email(event) => topics.put(&event, &id).await,
-    }
+    };
+    put.unwrap();
 }
 
 async fn every_event_counts_once(database_url: String) {
-    let topics = Topics::of(ServiceId::Analytics).await;
+    let topics = Topics::of(ServiceId::Analytics).await.unwrap();
     let listeners = Listeners::loopback().await.unwrap();
     let url = format!("http://{}/analytics", listeners.http_address().unwrap());
     let common = Common {

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
-mod kafka;
 mod mails;
 mod server;
 mod service;

@@ -13,9 +13,7 @@ use storefront_contract::{
 use storefront_email::{Policy, run_with};
 use storefront_runtime::{Listeners, Shutdown};
 use storefront_sandbox::{FaultSettings, Message, Sandbox, SmtpFault, SmtpStage};
-use storefront_testkit::{Http, eventually};
-
-use crate::kafka::Topics;
+use storefront_testkit::{Http, Letter, Topics, eventually};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -70,7 +68,7 @@ async fn with_service(database_url: String, work: impl AsyncFnOnce(Shop)) {
     let listeners = Listeners::loopback().await.unwrap();
     let url = format!("http://{}", listeners.http_address().unwrap());
     let admin = format!("http://{}", listeners.admin_address().unwrap());
-    let topics = Topics::of(ServiceId::Email).await;
+    let topics = Topics::of(ServiceId::Email).await.unwrap();
     let sandbox = Sandbox::start_for_test().await.unwrap();
     let settings = settings(&listeners, &topics, &sandbox, database_url);
     let policy = Policy {
@@ -138,14 +136,15 @@ async fn each_payment_becomes_one_mail(database_url: String) {
         });
         for n in 0..40 {
             for _ in 0..2 {
-                shop.topics.put(&payment(n), &format!("e{n}")).await;
+                shop.topics.put(&payment(n), &format!("e{n}")).await.unwrap();
             }
         }
         eventually(LIMIT, "40 events", async || {
-            shop.topics.values(Topic::EmailSuccessful).len() == 40
+            shop.topics.values(Topic::EmailSuccessful).unwrap().len() == 40
         })
         .await;
-        let (mails, events) = (shop.mails().await, shop.topics.values(Topic::EmailSuccessful));
+        let (mails, events) =
+            (shop.mails().await, shop.topics.values(Topic::EmailSuccessful).unwrap());
         assert_eq!(mails.len(), 40);
         for event in events {
             let n: u32 = event["sessionId"].as_str().unwrap()[3..].parse().unwrap();
@@ -194,14 +193,17 @@ async fn a_refused_mail_is_a_dead_letter_that_can_be_replayed() {
             ..FaultSettings::default()
         };
         shop.sandbox.set_faults(fault("550 5.7.1 policy"));
-        shop.topics.put(&payment(1), "e1").await;
+        shop.topics.put(&payment(1), "e1").await.unwrap();
         let mut bad = payment(2);
         bad.email = Some("nobody at example.com".into());
-        shop.topics.put(&bad, "e2").await;
+        shop.topics.put(&bad, "e2").await.unwrap();
         let source = Topic::PaymentSuccessful;
-        eventually(LIMIT, "two dead letters", async || shop.topics.dead(source).len() == 2).await;
-        let mut letters = shop.topics.dead(source);
-        letters.sort_by_key(|letter| letter.header("ce_id"));
+        eventually(LIMIT, "two dead letters", async || {
+            shop.topics.dead(source).unwrap().len() == 2
+        })
+        .await;
+        let mut letters = shop.topics.dead(source).unwrap();
+        letters.sort_by_key(|letter| letter.header("ce_id").to_owned());
         let reasons: Vec<_> = letters.iter().map(|letter| letter.header("dlq-reason")).collect();
         assert_eq!(reasons, ["mail-rejected", "bad-address"]);
         assert_eq!(letters[0].payload, serde_json::to_vec(&event_of(&letters[0])).unwrap());
@@ -209,17 +211,17 @@ async fn a_refused_mail_is_a_dead_letter_that_can_be_replayed() {
         assert_eq!(shop.state(1).await, "failed");
 
         shop.sandbox.set_faults(FaultSettings::default());
-        shop.topics.replay(source, &letters[0]).await;
+        shop.topics.replay(source, &letters[0]).await.unwrap();
         eventually(LIMIT, "the mail", async || shop.state(1).await == "sent").await;
         // The same replay again is known.
-        shop.topics.replay(source, &letters[0]).await;
-        shop.topics.put(&payment(3), "e3").await;
+        shop.topics.replay(source, &letters[0]).await.unwrap();
+        shop.topics.put(&payment(3), "e3").await.unwrap();
         eventually(LIMIT, "the next mail", async || shop.state(3).await == "sent").await;
         assert_eq!(shop.sandbox.mails().await.unwrap().len(), 2);
     };
     with_service(url, work).await;
 }
 
-fn event_of(letter: &crate::kafka::Letter) -> PaymentSuccessful {
+fn event_of(letter: &Letter) -> PaymentSuccessful {
     serde_json::from_slice(&letter.payload).unwrap()
 }

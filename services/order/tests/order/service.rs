@@ -8,12 +8,9 @@ use storefront_contract::{
     settings::{Common, DatabaseSettings, DatabaseUrl, OrderSettings},
 };
 use storefront_runtime::{Listeners, Shutdown};
-use storefront_testkit::{Http, eventually};
+use storefront_testkit::{Http, Topics, eventually};
 
-use crate::{
-    kafka::Topics,
-    support::{payment, shop},
-};
+use crate::support::{payment, shop};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -43,18 +40,18 @@ async fn with_service(database_url: String, topics: &Topics, work: impl AsyncFnO
 }
 
 async fn each_session_becomes_one_order(database_url: String) {
-    let topics = Topics::of(ServiceId::Order).await;
+    let topics = Topics::of(ServiceId::Order).await.unwrap();
     for n in 0..30 {
         let mut payment = payment(&format!("cs_{n}"));
         payment.user_id = format!("user-{}", n % 7);
         for copy in 0..3 {
             // The first two are one event sent twice, the third is the same session under another id.
-            topics.put(&payment, &format!("e{n}-{}", copy / 2)).await;
+            topics.put(&payment, &format!("e{n}-{}", copy / 2)).await.unwrap();
         }
     }
     with_service(database_url, &topics, async |url| {
-        eventually(LIMIT, "30 orders", async || topics.values(Topic::OrderSuccessful).len() == 30)
-            .await;
+        let orders = || topics.values(Topic::OrderSuccessful).unwrap();
+        eventually(LIMIT, "30 orders", async || orders().len() == 30).await;
         for n in 0..30 {
             let payment = payment(&format!("cs_{n}"));
             let reply = Http::default().get(format!("{url}/orders/{}", payment.order_id)).await;
@@ -62,10 +59,9 @@ async fn each_session_becomes_one_order(database_url: String) {
             assert_eq!(order["sessionId"], payment.session_id);
         }
         // One more behind all the others: when it is there, nothing else is still on its way.
-        topics.put(&payment("cs_last"), "last").await;
-        eventually(LIMIT, "the last", async || topics.values(Topic::OrderSuccessful).len() > 30)
-            .await;
-        let orders = topics.values(Topic::OrderSuccessful);
+        topics.put(&payment("cs_last"), "last").await.unwrap();
+        eventually(LIMIT, "the last", async || orders().len() > 30).await;
+        let orders = orders();
         let mut sessions: Vec<_> = orders.iter().map(|o| o["sessionId"].to_string()).collect();
         sessions.sort();
         sessions.dedup();

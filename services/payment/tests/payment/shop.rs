@@ -98,11 +98,8 @@ impl Shop {
             let front =
                 theirs.front(name, sandbox.stripe_url().trim_start_matches("http://")).await?;
             let ca_file = folder.path().join("ca.crt");
-            if trusted {
-                theirs.write(&ca_file)?
-            } else {
-                other.write(&ca_file)?
-            }
+            let known = if trusted { &theirs } else { &other };
+            known.write(&ca_file)?;
             settings.stripe.api_base = format!("https://localhost:{}", front.port()).parse()?;
             settings.stripe.ca_file = Some(ca_file);
         }

@@ -44,8 +44,10 @@ fn arrows(metadata: &Value) -> Vec<Arrow> {
 fn may_see(from: &str) -> Option<&'static [&'static str]> {
     match from {
         "storefront" => None, // all
-        "storefront-contract" | "storefront-broker" | "storefront-testkit" => Some(&[]),
-        "storefront-runtime" | "storefront-inspect" => Some(&["storefront-contract"]),
+        "storefront-contract" | "storefront-broker" => Some(&[]),
+        "storefront-runtime" | "storefront-inspect" | "storefront-testkit" => {
+            Some(&["storefront-contract"])
+        }
         "storefront-operator" => Some(&["storefront-contract", "storefront-inspect"]),
         "storefront-console" => {
             Some(&["storefront-contract", "storefront-inspect", "storefront-runtime"])
