@@ -97,6 +97,15 @@ pub fn read_topic(brokers: &str, topic: &str) -> anyhow::Result<Vec<Letter>> {
     Ok(letters)
 }
 
+/// Puts a record without any header on a topic, as a foreign program might.
+pub async fn produce(brokers: &str, topic: &str, key: &str, value: &[u8]) -> anyhow::Result<()> {
+    let producer: FutureProducer =
+        ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let record = FutureRecord::to(topic).key(key).payload(value);
+    producer.send(record, LIMIT).await.map_err(|(error, _)| error)?;
+    Ok(())
+}
+
 /// The topics of one service under a prefix of one test's own, on the shared broker.
 pub struct Topics {
     pub settings: KafkaSettings,

@@ -38,7 +38,7 @@ pub use dev::{Dev, DevOptions, Ready, built_program};
 pub use http_client::{Http, Reply};
 pub use kafka::Kafka;
 pub use kubernetes::Kubernetes;
-pub use letters::{Letter, Topics, read_topic};
+pub use letters::{Letter, Topics, produce, read_topic};
 pub use mute::Mute;
 pub use postgres::{Postgres, PostgresOptions};
 pub use shared::{KAFKA_VARIABLE, POSTGRES_VARIABLE, kafka, postgres};
