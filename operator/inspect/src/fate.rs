@@ -17,7 +17,7 @@ pub enum Fate {
     SentBack(Place),
     /// Its group has read the replay, and not given it up again.
     TakenUp(Place),
-    /// Given up again after the replay: the newer letter stands for it.
+    /// Given up again after a replay: the newer letter of the event stands for it.
     DiedAgain(Place),
 }
 
@@ -38,14 +38,14 @@ impl Fate {
     }
 }
 
-/// A letter's name in a replay's headers: group and where the event stood first.
-type Name = (String, Place);
+/// Group and where the event stood first: the same for every letter of one event.
+type Event = (String, Place);
 
 /// Everything that is needed to tell fates.
 #[derive(Debug, Default)]
 pub(crate) struct Fates {
-    /// The newest replay of each letter.
-    replays: BTreeMap<Name, Place>,
+    /// The newest replay of each letter, by where the letter stands.
+    replays: BTreeMap<Place, Place>,
     /// Next offsets of each group in the source topics.
     committed: BTreeMap<(String, String, i32), i64>,
 }
@@ -83,39 +83,36 @@ impl Fates {
     }
 
     fn keep(&mut self, record: &Record) {
-        let Some(group) = record.header(names::REPLAY_GROUP) else { return };
-        let number = |name| record.header(name).and_then(|text| text.parse::<i64>().ok());
-        let place = || {
-            Some(Place {
-                topic: record.header(names::DLQ_TOPIC)?.to_owned(),
-                partition: number(names::DLQ_PARTITION)?.try_into().ok()?,
-                offset: number(names::DLQ_OFFSET)?,
-            })
-        };
-        let Some(origin) = place() else { return };
-        let Record { topic, partition, offset, .. } = record;
-        let here = Place { topic: topic.clone(), partition: *partition, offset: *offset };
-        self.replays.insert((group.to_owned(), origin), here);
+        let letter = record.header(names::DLQ_LETTER).and_then(|place| place.parse().ok());
+        if let (Some(letter), Some(_)) = (letter, record.header(names::REPLAY_GROUP)) {
+            let Record { topic, partition, offset, .. } = record;
+            let here = Place { topic: topic.clone(), partition: *partition, offset: *offset };
+            self.replays.insert(letter, here);
+        }
     }
 
     /// Writes into each letter what became of it.
     pub(crate) fn tell(&self, letters: &mut [DeadLetter]) {
-        let deaths: BTreeMap<Name, Place> = letters
-            .iter()
-            .map(|letter| ((letter.group.clone(), letter.origin.clone()), letter.place()))
-            .collect();
+        // A letter keeps its partition, so that the newest of an event has the highest offset.
+        let mut newest: BTreeMap<Event, Place> = BTreeMap::new();
+        for letter in letters.iter() {
+            let event = (letter.group.clone(), letter.origin.clone());
+            let place = newest.entry(event).or_insert_with(|| letter.place());
+            *place = letter.place().max(place.clone());
+        }
         for letter in letters {
-            let group = &letter.group;
-            let Some(replay) = self.replays.get(&(group.clone(), letter.origin.clone())) else {
+            let (group, place) = (&letter.group, letter.place());
+            let newest = newest.get(&(group.clone(), letter.origin.clone()));
+            // Also of a letter that was only sent twice: one of both is enough.
+            if let Some(newest) = newest.filter(|newest| **newest > place) {
+                letter.fate = Fate::DiedAgain(newest.clone());
                 continue;
-            };
+            }
+            let Some(replay) = self.replays.get(&place) else { continue };
             let key = (group.clone(), replay.topic.clone(), replay.partition);
             let read = self.committed.get(&key).is_some_and(|next| *next > replay.offset);
-            letter.fate = match deaths.get(&(group.clone(), replay.clone())) {
-                Some(again) => Fate::DiedAgain(again.clone()),
-                None if read => Fate::TakenUp(replay.clone()),
-                None => Fate::SentBack(replay.clone()),
-            };
+            let place = replay.clone();
+            letter.fate = if read { Fate::TakenUp(place) } else { Fate::SentBack(place) };
         }
     }
 }
@@ -150,30 +147,21 @@ mod tests {
         DeadLetter::read(record("t.g.dlq", offset, &headers), "g").unwrap()
     }
 
-    fn replay(offset: i64, group: &str, origin: &str) -> Record {
-        let headers = [
-            ("replay-group", group),
-            ("dlq-topic", "t"),
-            ("dlq-partition", "0"),
-            ("dlq-offset", origin),
-        ];
-        record("t", offset, &headers)
+    fn replay(offset: i64, letter: i64) -> Record {
+        let letter = format!("t.g.dlq/0/{letter}");
+        record("t", offset, &[("replay-group", "g"), ("dlq-letter", &letter)])
     }
 
     #[test]
     fn a_fate_follows_from_replays_offsets_and_later_deaths() {
         let mut fates = Fates::default();
-        for record in [
-            replay(10, "g", "1"),
-            replay(11, "g", "2"),
-            replay(12, "g", "3"),
-            replay(13, "other", "4"),
-            record("t", 14, &[("replay-group", "g")]),
-        ] {
+        let stranger = record("t", 14, &[("replay-group", "g"), ("dlq-letter", "here")]);
+        for record in [replay(10, 0), replay(11, 1), replay(12, 2), stranger] {
             fates.keep(&record);
         }
         fates.committed.insert(("g".into(), "t".into(), 0), 12);
-        let mut letters = [letter(0, 1), letter(1, 2), letter(2, 3), letter(3, 4), letter(4, 11)];
+        // The last one is the second death of what died as the second.
+        let mut letters = [letter(0, 1), letter(1, 2), letter(2, 3), letter(3, 4), letter(4, 2)];
         fates.tell(&mut letters);
         let told: Vec<_> = letters.iter().map(|letter| letter.fate.clone()).collect();
         assert_eq!(

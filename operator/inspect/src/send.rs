@@ -130,7 +130,7 @@ impl Session {
 
 fn send_one(producer: &BaseProducer<Delivery>, letter: &DeadLetter) -> Result<Sent, InspectError> {
     let record = &letter.record;
-    let back = replay(&record.headers, &letter.group)
+    let back = replay(&record.headers, &letter.group, &record.place())
         .map_err(|source| InspectError::NotALetter { place: record.place(), source })?;
     let failed = |source| InspectError::Send { topic: back.topic.clone(), source };
     let headers = back.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {

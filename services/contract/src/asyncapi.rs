@@ -210,6 +210,9 @@ fn cloud_event() -> Value {
                 "On a replayed dead letter: the only consumer group that takes it; every other \
                  group skips it"
             ),
+            headers::DLQ_LETTER: text(
+                "On a replayed dead letter: where the letter stands, `TOPIC/PARTITION/OFFSET`"
+            ),
         },
     }})
 }

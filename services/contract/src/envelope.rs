@@ -22,6 +22,8 @@ pub mod headers {
     pub const DLQ_PARTITION: &str = "dlq-partition";
     pub const DLQ_OFFSET: &str = "dlq-offset";
     pub const DLQ_TIME: &str = "dlq-time";
+    /// On a replay: the dead letter that it was made from, `topic/partition/offset`.
+    pub const DLQ_LETTER: &str = "dlq-letter";
 }
 
 /// The version in `ce_specversion`.

@@ -21,10 +21,12 @@ pub struct Replay {
 pub struct NotADeadLetter(pub &'static str);
 
 /// What to send so that `group` takes a dead letter up again. Every other group skips it, and so does
-/// `group` itself unless the event is still dead to it.
+/// `group` itself unless the event is still dead to it. `letter` is where the letter stands,
+/// `topic/partition/offset`: by it people see which letters were sent back.
 pub fn replay(
     headers: &[(String, Option<Vec<u8>>)],
     group: &str,
+    letter: &str,
 ) -> Result<Replay, NotADeadLetter> {
     let text = |name: &'static str| {
         headers
@@ -44,7 +46,9 @@ pub fn replay(
         .filter(|(name, _)| name != names::REPLAY_GROUP)
         .cloned()
         .collect();
-    kept.push((names::REPLAY_GROUP.to_owned(), Some(group.as_bytes().to_vec())));
+    let mut add = |name: &str, value: &str| kept.push((name.to_owned(), Some(value.into())));
+    add(names::DLQ_LETTER, letter);
+    add(names::REPLAY_GROUP, group);
     Ok(Replay { topic, partition, headers: kept })
 }
 
@@ -65,7 +69,7 @@ mod tests {
             header("dlq-partition", "2"),
             header("dlq-offset", "41"),
         ];
-        let replay = replay(&dead, "email-service").unwrap();
+        let replay = replay(&dead, "email-service", "d/2/7").unwrap();
         assert_eq!((replay.topic.as_str(), replay.partition), ("orders", 2));
         assert_eq!(
             replay.headers,
@@ -74,6 +78,7 @@ mod tests {
                 header("dlq-topic", "orders"),
                 header("dlq-partition", "2"),
                 header("dlq-offset", "41"),
+                header("dlq-letter", "d/2/7"),
                 header("replay-group", "email-service"),
             ]
         );
@@ -81,8 +86,8 @@ mod tests {
 
     #[test]
     fn any_other_record_is_refused() {
-        assert_eq!(replay(&[], "g"), Err(NotADeadLetter("dlq-topic")));
+        assert_eq!(replay(&[], "g", ""), Err(NotADeadLetter("dlq-topic")));
         let strange = [header("dlq-topic", "t"), header("dlq-partition", "x")];
-        assert_eq!(replay(&strange, "g"), Err(NotADeadLetter("dlq-partition")));
+        assert_eq!(replay(&strange, "g", ""), Err(NotADeadLetter("dlq-partition")));
     }
 }

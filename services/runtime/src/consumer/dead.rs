@@ -8,6 +8,19 @@ use crate::store::{headers::Headers, outbox::Message};
 /// Longest error text in a header, in characters.
 const ERROR_MAX_CHARS: usize = 1000;
 
+/// Where a replay's event stood first. One that dies again is known by that place, as its replay was:
+/// without an id it has no other name, and could not be replayed a second time.
+fn first_place(headers: &Headers) -> Option<(String, i32, i64)> {
+    let text = |wanted: &str| {
+        let (_, value) = headers.iter().find(|(name, _)| name == wanted)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    };
+    text(names::REPLAY_GROUP)?;
+    let topic = text(names::DLQ_TOPIC)?.to_owned();
+    let partition = text(names::DLQ_PARTITION)?.parse().ok()?;
+    Some((topic, partition, text(names::DLQ_OFFSET)?.parse().ok()?))
+}
+
 /// An event that is given up.
 #[derive(Debug, Clone)]
 pub(crate) struct DeadLetter {
@@ -31,16 +44,18 @@ impl DeadLetter {
     /// Keeps bytes, key, headers and partition; the order of a partition's dead letters is that of
     /// their giving up.
     pub(crate) fn into_message(self, now: Timestamp) -> Message {
+        let first = first_place(&self.headers);
+        let (topic, partition, offset) = first.unwrap_or((self.topic, self.partition, self.offset));
         let added = [
             (names::DLQ_REASON, self.reason),
             (names::DLQ_ERROR, one_line(&self.error)),
             (names::DLQ_ATTEMPTS, self.attempts.to_string()),
-            (names::DLQ_TOPIC, self.topic),
-            (names::DLQ_PARTITION, self.partition.to_string()),
-            (names::DLQ_OFFSET, self.offset.to_string()),
+            (names::DLQ_TOPIC, topic),
+            (names::DLQ_PARTITION, partition.to_string()),
+            (names::DLQ_OFFSET, offset.to_string()),
             (names::DLQ_TIME, now.to_string()),
         ];
-        // A replay that failed again carries those of its first death.
+        // Those of an earlier death make room; only its place stays.
         let mut headers: Headers = self
             .headers
             .into_iter()

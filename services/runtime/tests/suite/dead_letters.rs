@@ -16,6 +16,7 @@ on_both! { World;
     a_replay_is_handled_once_and_a_second_one_changes_nothing,
     a_replay_for_another_group_is_skipped,
     a_dead_letter_without_an_id_can_be_replayed_once_too,
+    what_died_again_is_replayed_by_its_newest_letter,
 }
 
 fn header(name: &str, value: &str) -> (String, Option<Vec<u8>>) {
@@ -80,7 +81,8 @@ async fn what_cannot_be_understood_is_dead_at_once_with_its_reason(
 
 /// Sends a dead letter back, as the command line does.
 async fn send_back(world: &World, dead: &Seen, group: &str) -> anyhow::Result<()> {
-    let replay = replay(&dead.headers, group)?;
+    let place = format!("{}/{}/{}", world.dead_letters(), dead.partition, dead.offset);
+    let replay = replay(&dead.headers, group, &place)?;
     let Seen { key, payload, .. } = dead.clone();
     let (partition, headers) = (Some(replay.partition), replay.headers);
     world.send(&replay.topic, &[Sent { partition, key, payload, headers }]).await
@@ -130,6 +132,33 @@ async fn a_replay_is_handled_once_and_a_second_one_changes_nothing(
 
 async fn a_dead_letter_without_an_id_can_be_replayed_once_too(world: World) -> anyhow::Result<()> {
     replayed(world, bare("u", "s")).await
+}
+
+async fn what_died_again_is_replayed_by_its_newest_letter(world: World) -> anyhow::Result<()> {
+    let first = rejected(&world, bare("u", "s")).await?;
+    let group = format!("{}order-service", world.prefix);
+    let database = world.store.open(MIGRATIONS).await;
+    let orders = Orders::default();
+    orders.script().rejected.insert("s".into());
+    let member = Member::start(&world, &database, &orders);
+    send_back(&world, &first, &group).await?;
+    world.send(&world.topic(Topic::PaymentSuccessful), &[record("u", "m1")]).await?;
+    eventually_handled(&database, 2).await;
+    eventually_sent(&database).await;
+    member.stop().await?;
+    let dead = world.read(&world.dead_letters())?;
+    assert_eq!(dead.len(), 2);
+    let newest = &dead[1];
+    assert_eq!(newest.header("dlq-offset"), first.header("dlq-offset"), "where it stood first");
+    assert_eq!(newest.header("dlq-letter"), None);
+    let member = Member::start(&world, &database, &Orders::default());
+    send_back(&world, newest, &group).await?;
+    world.send(&world.topic(Topic::PaymentSuccessful), &[record("u", "m2")]).await?;
+    eventually_handled(&database, 4).await;
+    member.stop().await?;
+    let sessions: Vec<String> = handled(&database).await.into_iter().map(|(s, _)| s).collect();
+    assert_eq!(sessions, ["next", "m1", "s", "m2"]);
+    Ok(())
 }
 
 async fn a_replay_for_another_group_is_skipped(world: World) -> anyhow::Result<()> {
