@@ -56,7 +56,10 @@ impl Field<DatabaseUrl> for UrlOrFile {
                 );
             }
             (None, Some(path)) => return Some(DatabaseUrl::File(path)),
-            (None, None) => reader.problem("DATABASE_URL_FILE", "is missing (or DATABASE_URL)"),
+            (None, None) => reader.problem(
+                "DATABASE_URL_FILE",
+                "is missing; set it: file with the database's URL (or set DATABASE_URL)",
+            ),
             (Some(_), Some(_)) => {
                 reader.problem("DATABASE_URL", "and DATABASE_URL_FILE are both set; keep one");
             }

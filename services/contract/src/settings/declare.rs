@@ -72,7 +72,10 @@ macro_rules! section {
         impl $crate::settings::Section for $name {
             fn read_from(reader: &mut $crate::settings::Reader<'_>) -> Option<Self> {
                 // All are read before the first that is wrong ends it: every problem is told.
-                $( let $field = $crate::settings::Field::<$type>::read(&$how, reader); )*
+                $(
+                    reader.about(concat!($($doc),*));
+                    let $field = $crate::settings::Field::<$type>::read(&$how, reader);
+                )*
                 Some(Self { $( $field: $field?, )* })
             }
 
@@ -111,7 +114,7 @@ impl<S: Section> Field<S> for Part {
 /// A value that must be there.
 pub struct Required(pub &'static str);
 
-impl<T: FromStr<Err: Display> + Display> Field<T> for Required {
+impl<T: FromStr<Err: Display> + Display + 'static> Field<T> for Required {
     fn read(&self, reader: &mut Reader<'_>) -> Option<T> {
         reader.required(self.0)
     }
@@ -128,7 +131,7 @@ impl<T: FromStr<Err: Display> + Display> Field<T> for Required {
 /// A value with a default.
 pub struct Or<T>(pub &'static str, pub T);
 
-impl<T: FromStr<Err: Display> + Display + Clone> Field<T> for Or<T> {
+impl<T: FromStr<Err: Display> + Display + Clone + 'static> Field<T> for Or<T> {
     fn read(&self, reader: &mut Reader<'_>) -> Option<T> {
         reader.or(self.0, self.1.clone())
     }
@@ -145,7 +148,7 @@ impl<T: FromStr<Err: Display> + Display + Clone> Field<T> for Or<T> {
 /// A value that may be absent.
 pub struct Optional(pub &'static str);
 
-impl<T: FromStr<Err: Display> + Display> Field<Option<T>> for Optional {
+impl<T: FromStr<Err: Display> + Display + 'static> Field<Option<T>> for Optional {
     fn read(&self, reader: &mut Reader<'_>) -> Option<Option<T>> {
         reader.optional(self.0)
     }
@@ -183,7 +186,7 @@ impl<T: Copy + TryFrom<u64> + Into<u64>> Field<T> for Within {
 /// Values separated by commas; none when absent.
 pub struct List(pub &'static str);
 
-impl<T: FromStr<Err: Display> + Display> Field<Vec<T>> for List {
+impl<T: FromStr<Err: Display> + Display + 'static> Field<Vec<T>> for List {
     fn read(&self, reader: &mut Reader<'_>) -> Option<Vec<T>> {
         reader.list(self.0)
     }
@@ -240,10 +243,11 @@ pub struct HttpUrl(pub &'static str, pub Option<&'static str>);
 impl Field<Url> for HttpUrl {
     fn read(&self, reader: &mut Reader<'_>) -> Option<Url> {
         let Self(name, default) = self;
-        match reader.raw(name).or_else(|| default.map(str::to_owned)) {
-            Some(text) => http_url(reader, name, &text),
-            None => reader.required(name),
-        }
+        let Some(text) = reader.raw(name).or_else(|| default.map(str::to_owned)) else {
+            reader.missing(name);
+            return None;
+        };
+        http_url(reader, name, &text)
     }
 
     fn write(&self, value: &Url, variables: &mut Variables) {

@@ -34,9 +34,9 @@ section! {
 section! {
     /// The mail server.
     pub struct SmtpSettings {
-        /// Its name or address.
+        /// The mail server's name or address, such as `smtp.gmail.com`.
         pub host: String = Required("SMTP_HOST"),
-        /// Its port.
+        /// The mail server's port; usual is 587 with `starttls`, 465 with `implicit`.
         pub port: u16 = Required("SMTP_PORT"),
         /// `none`, `starttls` (required, never opportunistic) or `implicit`.
         pub tls: SmtpTls = Or("SMTP_TLS", SmtpTls::StartTls),

@@ -55,7 +55,7 @@ impl FromStr for Route {
         };
         let (prefix, target) = text.split_once('=').ok_or_else(form)?;
         let (service, upstream) = target.split_once('@').ok_or_else(form)?;
-        let upstream = Url::parse(upstream).map_err(|error| format!("{text:?}: {error}"))?;
+        let upstream = Url::parse(upstream).map_err(|_| form())?;
         if !prefix.starts_with('/') || prefix.ends_with('/') || service.is_empty() {
             return Err(form());
         }

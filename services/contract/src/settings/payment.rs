@@ -56,7 +56,7 @@ impl Field<Vec<PathBuf>> for SecretFiles {
     fn read(&self, reader: &mut Reader<'_>) -> Option<Vec<PathBuf>> {
         let files: Vec<PathBuf> = reader.list(self.0)?;
         if files.is_empty() {
-            let problem = "is missing: without a secret anybody could forge a payment";
+            let problem = "is missing; set it: files with signing secrets, without which anybody could forge a payment";
             reader.problem(self.0, problem);
         }
         Some(files)
