@@ -68,7 +68,10 @@ pub(super) fn create() -> Operation {
             "Prices the cart from the catalog, stores it, and makes a Checkout session that the shopper \
              pays at `url`. A `price` in the cart is what the shopper saw: when it is not the \
              catalog's, the answer is a 409 that names the product and its price now. Send the same \
-             `Idempotency-Key` with a repeated request: for 24 hours it gets the same session.",
+             `Idempotency-Key` with a repeated request: for 24 hours it gets the same session. A \
+             browser without scripts may send a form, `application/x-www-form-urlencoded`, with \
+             `quantity.ID` and `price.ID` for each product, and `email`: it is answered with 303 to \
+             the payment, or back to the cart at `/?notice=REASON`.",
         )
         .parameter(json!({
             "name": "Idempotency-Key",
