@@ -58,17 +58,14 @@ async fn apply_one(
             return Ok(false);
         }
     }
-    match cluster.apply(namespace, &resource, name, &wanted).await {
-        Err(Error::Apply { source: kube::Error::Api(status), .. })
-            if status.code == 422 && kind == "StatefulSet" && there.is_some() =>
-        {
-            let there = there.into_iter().next().ok_or(Error::NotLeading)?;
-            replace(cluster, namespace, &resource, there, &wanted).await?;
-        }
-        result => {
-            result?;
-        }
+    let applied = cluster.apply(namespace, &resource, name, &wanted).await;
+    if let (Err(error), Some(there)) = (&applied, there)
+        && kind == "StatefulSet"
+        && error.is_refused()
+    {
+        return Err(replace(cluster, namespace, &resource, there, &wanted).await?);
     }
+    applied?;
     tracing::info!(object.kind = kind, object.name = name, "applied");
     Ok(true)
 }
@@ -106,18 +103,20 @@ async fn hand_over_replicas(
     cluster.apply_as(HANDOVER, namespace, &resource, name, &replicas).await.map(|_| ())
 }
 
-/// The template of a disk cannot change: the set is made anew, and takes up its pods and disks.
+/// The template of a disk cannot change: the set goes without its pods and disks, and is made anew once it
+/// is gone, which the next attempt sees.
 async fn replace(
     cluster: &Cluster,
     namespace: &str,
     resource: &ApiResource,
     there: &DynamicObject,
     wanted: &Value,
-) -> Result<(), Error> {
-    grow_disks(cluster, namespace, there, wanted).await?;
-    cluster.delete(namespace, resource, there, true).await?;
-    cluster.apply(namespace, resource, &there.name_any(), wanted).await?;
-    Ok(())
+) -> Result<Error, Error> {
+    if there.metadata.deletion_timestamp.is_none() {
+        grow_disks(cluster, namespace, there, wanted).await?;
+        cluster.delete(namespace, resource, there, true).await?;
+    }
+    Ok(Error::Replacing { kind: resource.kind.clone(), name: there.name_any() })
 }
 
 /// Asks for larger disks where the manifest does.

@@ -45,6 +45,8 @@ pub enum Error {
         "Storefront {other} uses the same brokers and prefix, and is older; both would share their groups and take one another's events: create this one anew with another kafka.prefix"
     )]
     SharedPrefix { other: String },
+    #[error("{kind} {name} is made anew, for its disks; its pods go on meanwhile")]
+    Replacing { kind: String, name: String },
     #[error("could not write the status")]
     Status(#[source] kube::Error),
     #[error("{kind} {name} cannot be written as JSON")]
@@ -72,11 +74,17 @@ impl Error {
             Self::Taken { .. } | Self::SharedPrefix { .. } => "Conflict",
             Self::OtherBrokers { .. } => "OtherBrokers",
             Self::LostSecret { .. } => "LostSecret",
+            Self::Replacing { .. } => "Replacing",
             Self::Status(_) => "StatusFailed",
             Self::Json { .. } => "Json",
             Self::Brokers(_) => "BrokersFailed",
             Self::NotLeading => "NotLeading",
         }
+    }
+
+    /// The API server has understood, and does not allow it.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Apply { source: kube::Error::Api(status), .. } if status.code == 422)
     }
 
     /// Only an edit can help; trying again cannot.

@@ -40,6 +40,11 @@ impl Fence {
         Self(Arc::new(Mutex::new(State::Open)))
     }
 
+    /// From now on nothing is written.
+    pub fn close(&self) {
+        self.set(State::Closed);
+    }
+
     pub fn is_open(&self) -> bool {
         match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Closed => false,
@@ -94,20 +99,20 @@ impl Candidate {
                 }
                 Ok(None) => {
                     tracing::error!("another operator has the lease");
-                    return fence.set(State::Closed);
+                    return fence.close();
                 }
                 Err(error) => tracing::warn!(%error, "cannot renew the lease"),
             }
             if Instant::now() >= end {
                 tracing::error!("the lease could not be renewed in time");
-                return fence.set(State::Closed);
+                return fence.close();
             }
         }
     }
 
     /// Gives the lease back.
     pub async fn release(&self, fence: &Fence) {
-        fence.set(State::Closed);
+        fence.close();
         let api = self.api();
         let Ok(Some(mut lease)) = api.get_opt(&self.lease).await else { return };
         let spec = lease.spec.get_or_insert_default();

@@ -1,0 +1,230 @@
+//! The controller on a real Kubernetes API, in this process: a shop comes up, stays still, is repaired,
+//! and goes.
+
+#![expect(clippy::unwrap_used, reason = "a failed expectation fails the test")]
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{Namespace, Secret, Service},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use storefront_operator::{
+    Storefront,
+    controller::{self, Run},
+    crd,
+    leader::Fence,
+    metrics::Metrics,
+    render::Options,
+};
+use storefront_testkit::Kubernetes;
+use tokio::sync::oneshot;
+
+const NAMESPACE: &str = "shops";
+/// Loaded machines take long.
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct World {
+    kubernetes: Kubernetes,
+    client: Client,
+    fence: Fence,
+    _stop: oneshot::Sender<()>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let kubernetes = Kubernetes::private().await.unwrap();
+        let client = kubernetes.client().unwrap();
+        let definition = crd::definition().unwrap();
+        let name = definition.name_any();
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        let apply = PatchParams::apply("test");
+        definitions.patch(&name, &apply, &Patch::Apply(&definition)).await.unwrap();
+        until("the definition is served", async || {
+            let served = Api::<Storefront>::all(client.clone()).list(&ListParams::default()).await;
+            served.is_ok()
+        })
+        .await;
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+        namespaces.patch(NAMESPACE, &apply, &Patch::Apply(&namespace)).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let fence = Fence::open();
+        let run = Run {
+            client: client.clone(),
+            namespace: None,
+            options: Options::default(),
+            fence: fence.clone(),
+            metrics: Metrics::default(),
+            identity: "test".into(),
+            watch_secrets: true,
+        };
+        tokio::spawn(controller::run(run, async {
+            let _ = stopped.await;
+        }));
+        Self { kubernetes, client, fence, _stop: stop }
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    async fn apply(&self, spec: Value) {
+        let storefront = json!({
+            "apiVersion": "storefront.dev/v1alpha1",
+            "kind": "Storefront",
+            "metadata": {"name": "demo"},
+            "spec": spec,
+        });
+        let apply = PatchParams::apply("test").force();
+        self.api::<Storefront>().patch("demo", &apply, &Patch::Apply(&storefront)).await.unwrap();
+    }
+
+    /// Status and reason of a condition.
+    async fn condition(&self, type_: &str) -> Option<(String, String)> {
+        let storefront = self.api::<Storefront>().get("demo").await.ok()?;
+        let current = storefront.metadata.generation;
+        let status = storefront.status.filter(|status| status.observed_generation == current)?;
+        let found = status.conditions.into_iter().find(|condition| condition.type_ == type_)?;
+        Some((found.status, found.reason))
+    }
+
+    async fn comes_to(&self, type_: &str, status: &str, reason: &str) {
+        let wanted = Some((status.to_owned(), reason.to_owned()));
+        until(&format!("{type_} is {status} ({reason})"), async || {
+            self.condition(type_).await == wanted
+        })
+        .await;
+    }
+
+    async fn deployments(&self) -> BTreeSet<String> {
+        let list = self.api::<Deployment>().list(&ListParams::default()).await.unwrap();
+        list.items.iter().map(ResourceExt::name_any).collect()
+    }
+
+    /// Changes that are neither ours nor a Lease's are none.
+    fn changes(&self) -> usize {
+        let changes = self.kubernetes.audit().unwrap();
+        changes.iter().filter(|change| change["objectRef"]["resource"] != "leases").count()
+    }
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !holds().await {
+        assert!(Instant::now() < end, "not within {LIMIT:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn names(parts: &[&str]) -> BTreeSet<String> {
+    parts.iter().map(|part| format!("demo-{part}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_comes_up_stays_still_and_is_repaired() {
+    let world = World::new().await;
+    world.apply(json!({"payment": {"sandbox": {}}})).await;
+    world.comes_to("Progressing", "True", "RollingOut").await;
+    let all = names(&["analytics", "email", "gateway", "order", "payment", "sandbox"]);
+    assert_eq!(world.deployments().await, all);
+    let sets = world.api::<StatefulSet>().list(&ListParams::default()).await.unwrap();
+    assert_eq!(sets.items.len(), 2);
+
+    // Nothing changes: an attempt that is forced by a touch of ours finds nothing to write.
+    let before = world.changes();
+    let touch = json!({"metadata": {"annotations": {"test/touch": "1"}}});
+    let merge = PatchParams::default();
+    let storefronts = world.api::<Storefront>();
+    storefronts.patch("demo", &merge, &Patch::Merge(&touch)).await.unwrap();
+    let still = tokio::time::timeout(
+        Duration::from_secs(3),
+        until("a change", async || world.changes() > before + 1),
+    );
+    assert!(still.await.is_err(), "{:#?}", world.kubernetes.audit().unwrap().last());
+
+    // What is deleted or changed by hand comes back; what others own stays.
+    let (deployments, services) = (world.api::<Deployment>(), world.api::<Service>());
+    deployments.delete("demo-order", &DeleteParams::default()).await.unwrap();
+    services.delete("demo-gateway", &DeleteParams::default()).await.unwrap();
+    let by_hand = json!({
+        "metadata": {"annotations": {"theirs": "yes"}},
+        "spec": {"replicas": 4, "template": {"spec": {"containers": [{"name": "payment", "image": "other"}]}}},
+    });
+    deployments.patch("demo-payment", &merge, &Patch::Strategic(&by_hand)).await.unwrap();
+    until("everything is back", async || {
+        let payment = deployments.get("demo-payment").await.unwrap();
+        let image =
+            payment.spec.clone().unwrap().template.spec.unwrap().containers[0].image.clone();
+        let theirs = payment.annotations().contains_key("theirs");
+        assert!(theirs && payment.spec.unwrap().replicas == Some(4));
+        let back = services.get_opt("demo-gateway").await.unwrap().is_some();
+        back && world.deployments().await == all && image.unwrap().contains("storefront-payment")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_prunes_and_a_secret_is_asked_for() {
+    let world = World::new().await;
+    world.apply(json!({"payment": {"sandbox": {}}})).await;
+    world.comes_to("Progressing", "True", "RollingOut").await;
+    let password = async || {
+        let secret = world.api::<Secret>().get("demo-database").await.unwrap();
+        secret.data.unwrap()["password"].clone()
+    };
+    let made = password().await;
+    world
+        .apply(json!({
+            "currency": "INR",
+            "catalog": {"products": [{"id": "chai", "name": "Chai", "price": 100}]},
+            "payment": {"stripe": {"secretRef": {"name": "stripe"}}},
+            "services": {"email": {"enabled": false}},
+        }))
+        .await;
+    world.comes_to("SecretsReady", "False", "Missing").await;
+    let left = names(&["analytics", "gateway", "order", "payment"]);
+    until("email and the stand-in are gone", async || world.deployments().await == left).await;
+    let stripe = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "stripe"},
+        "stringData": {"api-key": "sk_test_a", "webhook-secret": "whsec_a"},
+    });
+    let apply = PatchParams::apply("test");
+    world.api::<Secret>().patch("stripe", &apply, &Patch::Apply(&stripe)).await.unwrap();
+    world.comes_to("SecretsReady", "True", "Found").await;
+    // What belongs to a disk is made once.
+    assert_eq!(password().await, made);
+    let kept = world.api::<Secret>().get("demo-database").await.unwrap();
+    assert_eq!(kept.owner_references(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_shop_and_a_closed_fence_are_left_alone() {
+    let world = World::new().await;
+    world.apply(json!({"payment": {"sandbox": {}}, "paused": true})).await;
+    world.comes_to("Progressing", "False", "Paused").await;
+    assert!(world.deployments().await.is_empty());
+    world.apply(json!({"payment": {"sandbox": {}}})).await;
+    world.comes_to("Progressing", "True", "RollingOut").await;
+    world.fence.close();
+    let deployments = world.api::<Deployment>();
+    deployments.delete("demo-order", &DeleteParams::default()).await.unwrap();
+    let back = until("it is back", async || world.deployments().await.len() == 6);
+    let back = tokio::time::timeout(Duration::from_secs(3), back).await;
+    assert!(back.is_err(), "an operator without the lease wrote");
+}
