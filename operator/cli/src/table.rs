@@ -87,6 +87,9 @@ impl Table {
         // Spaces are only written once something follows.
         let mut due = 0;
         for ((cell, column), width) in row.iter().zip(&self.columns).zip(widths) {
+            if *width == 0 {
+                continue; // there is no room for it
+            }
             let shown = cut(&cell.text, *width);
             let missing = width - shown.width();
             if shown.is_empty() {
@@ -104,28 +107,45 @@ impl Table {
     }
 
     fn widths(&self, room: Option<usize>) -> Vec<usize> {
-        let natural = |index: usize, column: &Column| {
+        let width = |index: usize, column: &Column| {
             let cells = self.rows.iter().filter_map(|row| row.get(index));
             let widest = cells.map(|cell| cell.text.width()).max().unwrap_or_default();
             widest.max(column.title.width())
         };
         let columns = self.columns.iter().enumerate();
-        let mut widths: Vec<_> = columns.map(|(index, column)| natural(index, column)).collect();
-        let Some(room) = room else { return widths };
-        let room = room.saturating_sub(BETWEEN * self.columns.len().saturating_sub(1));
-        // Long columns give first, then any: always the widest one.
-        for only_long in [true, false] {
-            while widths.iter().sum::<usize>() > room {
-                let mut candidates: Vec<_> = (0..widths.len())
-                    .filter(|index| widths[*index] > SHORTEST)
-                    .filter(|index| !only_long || self.columns[*index].gives)
-                    .collect();
-                candidates.sort_by_key(|index| widths[*index]);
-                let Some(widest) = candidates.pop() else { break };
-                widths[widest] -= 1;
+        let natural: Vec<_> = columns.map(|(index, column)| width(index, column)).collect();
+        let Some(room) = room else { return natural };
+        let long: Vec<_> = (0..natural.len()).filter(|index| self.columns[*index].gives).collect();
+        // Long columns give first, and go from the last on; then any gives.
+        for gone in 0..=long.len() {
+            let mut widths = natural.clone();
+            for index in long.iter().rev().take(gone) {
+                widths[*index] = 0;
+            }
+            if shrink(&mut widths, room, &long) {
+                return widths;
             }
         }
+        let all: Vec<_> = (0..natural.len()).filter(|index| !long.contains(index)).collect();
+        let mut widths = natural;
+        for index in long {
+            widths[index] = 0;
+        }
+        shrink(&mut widths, room, &all);
         widths
+    }
+}
+
+/// Takes from the widest of some columns until all fit; whether they do.
+fn shrink(widths: &mut [usize], room: usize, some: &[usize]) -> bool {
+    loop {
+        let shown = widths.iter().filter(|width| **width > 0).count();
+        if widths.iter().sum::<usize>() + BETWEEN * shown.saturating_sub(1) <= room {
+            return true;
+        }
+        let candidates = some.iter().filter(|index| widths[**index] > SHORTEST);
+        let Some(widest) = candidates.max_by_key(|index| widths[**index]) else { return false };
+        widths[*widest] -= 1;
     }
 }
 
@@ -174,6 +194,13 @@ mod tests {
         insta::assert_snapshot!(table().text(narrow), @r"
         GROUP           LAG  ERROR
         order-service    10  the value is no JS…
+        größe-日本     1234
+        ");
+        // What is left of a column that is cut too short tells nothing.
+        let narrower = Terminal { width: Some(24), colours: false };
+        insta::assert_snapshot!(table().text(narrower), @r"
+        GROUP           LAG
+        order-service    10
         größe-日本     1234
         ");
         assert_eq!(cut("日本語", 4), "日…");

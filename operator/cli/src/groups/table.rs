@@ -14,7 +14,7 @@ pub fn text(groups: &Groups, terminal: Terminal) -> String {
     let paced = groups.groups.iter().any(|shown| shown.pace.is_some());
     let mut columns = vec![
         Column::text("GROUP"),
-        Column::number("PARTITION"),
+        Column::number("PART"),
         Column::number("COMMITTED"),
         Column::number("END"),
         Column::number("LAG"),
@@ -23,7 +23,7 @@ pub fn text(groups: &Groups, terminal: Terminal) -> String {
         columns.extend([
             Column::number("HANDLED"),
             Column::number("ARRIVING"),
-            Column::number("DRAINED IN"),
+            Column::number("DRAINED"),
         ]);
     }
     columns.push(Column::long("MEMBERS"));
