@@ -57,13 +57,18 @@ async fn apply_one(
         if is_applied(&wanted, there) {
             return Ok(false);
         }
+        // It is on its way out, and would refuse again.
+        if kind == "StatefulSet" && there.metadata.deletion_timestamp.is_some() {
+            return Err(Error::Replacing { kind: kind.to_owned(), name: name.to_owned() });
+        }
     }
     let applied = cluster.apply(namespace, &resource, name, &wanted).await;
     if let (Err(error), Some(there)) = (&applied, there)
         && kind == "StatefulSet"
         && error.is_refused()
     {
-        return Err(replace(cluster, namespace, &resource, there, &wanted).await?);
+        replace(cluster, namespace, &resource, there, &wanted).await?;
+        return Err(Error::Replacing { kind: kind.to_owned(), name: name.to_owned() });
     }
     applied?;
     tracing::info!(object.kind = kind, object.name = name, "applied");
@@ -111,12 +116,9 @@ async fn replace(
     resource: &ApiResource,
     there: &DynamicObject,
     wanted: &Value,
-) -> Result<Error, Error> {
-    if there.metadata.deletion_timestamp.is_none() {
-        grow_disks(cluster, namespace, there, wanted).await?;
-        cluster.delete(namespace, resource, there, true).await?;
-    }
-    Ok(Error::Replacing { kind: resource.kind.clone(), name: there.name_any() })
+) -> Result<(), Error> {
+    grow_disks(cluster, namespace, there, wanted).await?;
+    cluster.delete(namespace, resource, there, true).await
 }
 
 /// Asks for larger disks where the manifest does.

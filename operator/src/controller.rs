@@ -178,6 +178,7 @@ fn refers_to(storefront: &Storefront, name: &str) -> bool {
         spec.database.as_ref().and_then(|d| Some(d.external.as_ref()?.secret_ref.name.as_str())),
         spec.smtp().and_then(|smtp| Some(smtp.secret_ref.as_ref()?.name.as_str())),
         spec.smtp().and_then(|smtp| Some(smtp.ca_secret_ref.as_ref()?.name.as_str())),
+        spec.smtp().and_then(|smtp| Some(smtp.ca_secret_ref.as_ref()?.name.as_str())),
     ];
     names.into_iter().flatten().any(|used| used == name)
         || spec.strimzi().is_some_and(|strimzi| name.starts_with(&strimzi.cluster))

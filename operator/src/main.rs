@@ -89,16 +89,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::default();
-    let (beat, beats) = watch::channel(Instant::now());
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(BEAT).await;
-            if beat.send(Instant::now()).is_err() {
-                return;
-            }
-        }
-    });
-    let life = Life { beat: beats, metrics: metrics.clone() };
+    let life = Life { beat: beat(), metrics: metrics.clone() };
     let serving = tokio::spawn(server::serve(arguments.listen, life));
     let client = Client::try_default().await?;
     let identity = arguments.identity.clone();
@@ -161,6 +152,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         candidate.release(&fence).await;
     }
     Ok(code)
+}
+
+/// A sign of life, again and again.
+fn beat() -> watch::Receiver<Instant> {
+    let (beat, beats) = watch::channel(Instant::now());
+    tokio::spawn(async move {
+        while beat.send(Instant::now()).is_ok() {
+            tokio::time::sleep(BEAT).await;
+        }
+    });
+    beats
 }
 
 /// SIGTERM or Ctrl-C.
