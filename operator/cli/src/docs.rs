@@ -1,6 +1,7 @@
 //! Writes the reference documents of `docs/`. Each comes from what the programs themselves run by, so
 //! that it cannot tell otherwise; CI writes them again and finds no difference.
 
+mod metrics;
 mod openapi;
 mod settings;
 
@@ -33,6 +34,7 @@ pub fn documents() -> anyhow::Result<Vec<(&'static str, String)>> {
         ("asyncapi.yaml", yaml(&asyncapi::document())?),
         ("openapi.yaml", yaml(&openapi::document())?),
         ("settings.md", settings::document()),
+        ("metrics.md", metrics::document()?),
     ])
 }
 

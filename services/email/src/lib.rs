@@ -30,11 +30,8 @@ use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown, consume
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
-pub use self::{api::operations, policy::Policy, schema::MIGRATIONS};
-use self::{
-    attempt::Desk, clock::Clock, metrics::MailMetrics, queue::QueueMails, sender::Sender,
-    smtp::Smtp,
-};
+pub use self::{api::operations, metrics::MailMetrics, policy::Policy, schema::MIGRATIONS};
+use self::{attempt::Desk, clock::Clock, queue::QueueMails, sender::Sender, smtp::Smtp};
 
 /// Runs the service on the addresses of its settings, until `shutdown`.
 pub async fn run(settings: EmailSettings, shutdown: Shutdown) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
-use storefront_runtime::Metrics;
+use storefront_runtime::{Metrics, metrics::Labels};
 
 /// Label of a state that mails come to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -27,7 +27,10 @@ pub struct MailMetrics {
 impl MailMetrics {
     pub fn register(metrics: &Metrics) -> Self {
         let own = Self::default();
-        metrics.register("storefront_mails", "Mails, by the state they came to", own.mails.clone());
+        let labels: Labels =
+            &[("state", "`queued`, `sent`, `unknown`, `failed`; `deferred` goes back to `queued`")];
+        let mails = "Mails, by the state they came to";
+        metrics.register_by(labels, "storefront_mails", mails, own.mails.clone());
         let awaiting = "Mails that are neither sent nor given up";
         metrics.register("storefront_mails_awaiting", awaiting, own.awaiting.clone());
         let smtp_up = "Whether the mail server could be reached when it was last tried";

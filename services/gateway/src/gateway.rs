@@ -62,7 +62,8 @@ struct ServiceLabels {
 
 impl Gateway {
     pub fn new(settings: &GatewaySettings, metrics: &Metrics) -> Self {
-        let opened: Family<ServiceLabels, Counter> = metrics.register(
+        let opened: Family<ServiceLabels, Counter> = metrics.register_by(
+            &[("service", "its name, or `sandbox`")],
             "storefront_gateway_connections_opened",
             "Connections opened to a service",
             Family::default(),
@@ -80,7 +81,11 @@ impl Gateway {
                 answer_timeout: std::time::Duration::from_millis(settings.upstream_timeout_ms),
             },
             http: metrics.http().clone(),
-            failures: metrics.register(
+            failures: metrics.register_by(
+                &[
+                    ("service", "its name, or `sandbox`"),
+                    ("reason", "a fixed word, such as `ConnectTimeout`"),
+                ],
                 "storefront_gateway_failures",
                 "Requests that a service did not answer, by reason",
                 Family::default(),

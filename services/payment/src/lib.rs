@@ -33,7 +33,7 @@ use anyhow::Context as _;
 use storefront_contract::{ServiceId, settings::PaymentSettings};
 use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown};
 
-pub use crate::{app::FileError, http::operations};
+pub use crate::{app::FileError, http::operations, metrics::Metrics};
 use crate::{
     app::{App, Files},
     store::MIGRATIONS,

@@ -1,11 +1,14 @@
 //! The payment service as a program of its own: settings from the environment.
 
 use storefront_contract::settings::{PaymentSettings, Settings};
-use storefront_runtime::{ProcessEnv, shutdown_signal, telemetry};
+use storefront_runtime::{ProcessEnv, probe, shutdown_signal, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let _telemetry = telemetry::init("payment");
     let settings = PaymentSettings::read(&ProcessEnv)?;
+    if probe::is_asked_for() {
+        return Ok(probe::ask(settings.common.admin_listen, "/readyz")?);
+    }
+    let _telemetry = telemetry::init("payment");
     storefront_payment::run(settings, shutdown_signal()).await
 }

@@ -4,6 +4,7 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
 };
+use storefront_runtime::metrics::Labels;
 
 /// The types of events that payment acts on; every other type is counted as `other`.
 pub const EVENT_TYPES: [&str; 4] = [
@@ -50,13 +51,24 @@ impl Metrics {
         let metrics = Self::default();
         let Self { calls, events, payments, refused, foreign } = &metrics;
         let text = "Attempts to call Stripe, by what came of them";
-        registry.register("storefront_stripe_calls", text, calls.clone());
+        let labels: Labels = &[
+            ("call", "`create_session`, `retrieve_session`, `list_line_items`, `list_events`"),
+            ("result", "`ok`, or why not: a fixed word such as `timeout`, `rate-limited`"),
+        ];
+        registry.register_by(labels, "storefront_stripe_calls", text, calls.clone());
         let text = "Events that Stripe has sent, by type";
-        registry.register("storefront_stripe_events", text, events.clone());
+        let labels: Labels =
+            &[("type", "one of the four of Checkout sessions that are acted on, or `other`")];
+        registry.register_by(labels, "storefront_stripe_events", text, events.clone());
         let text = "Payments that entered a state";
-        registry.register("storefront_payments", text, payments.clone());
+        let labels: Labels =
+            &[("state", "`creating`, `open`, `processing`, `paid`, `failed`, `expired`, `held`")];
+        registry.register_by(labels, "storefront_payments", text, payments.clone());
         let text = "Webhooks that were not taken: a wrong signature or no event";
-        registry.register("storefront_stripe_webhooks_refused", text, refused.clone());
+        let labels: Labels =
+            &[("reason", "`missing`, `malformed`, `no-signature`, `mismatch`, `time`, `no-event`")];
+        let name = "storefront_stripe_webhooks_refused";
+        registry.register_by(labels, name, text, refused.clone());
         let text = "Events and sessions of other shops on the same Stripe account";
         registry.register("storefront_stripe_foreign", text, foreign.clone());
         metrics

@@ -25,9 +25,24 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Mutex<Registry>,
+    described: Mutex<Vec<Described>>,
     http: OnceLock<HttpMetrics>,
     events: OnceLock<EventMetrics>,
 }
+
+/// One metric, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// As it is scraped, without the suffixes of its samples.
+    pub name: String,
+    /// `counter`, `gauge`, `histogram` or `info`.
+    pub kind: String,
+    pub help: String,
+    pub labels: Labels,
+}
+
+/// Names of labels, and what their values are, for people.
+pub type Labels = &'static [(&'static str, &'static str)];
 
 /// Labels of one kind of HTTP exchange. All are bounded: routes are templates, methods known ones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -93,16 +108,45 @@ impl Metrics {
     pub fn new(service: &'static str) -> Self {
         let mut registry = Registry::default();
         let labels = vec![("service", service), ("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("storefront_build", "What runs here", Info::new(labels));
+        let help = "What runs here";
+        registry.register("storefront_build", help, Info::new(labels));
+        let build = Described {
+            name: "storefront_build_info".into(),
+            kind: "info".into(),
+            help: help.into(),
+            labels: &[("service", "its name"), ("version", "of Storefront")],
+        };
         let (http, events) = (OnceLock::new(), OnceLock::new());
-        Self(Arc::new(Inner { registry: Mutex::new(registry), http, events }))
+        let described = Mutex::new(vec![build]);
+        Self(Arc::new(Inner { registry: Mutex::new(registry), described, http, events }))
     }
 
     /// Adds a metric of a service's own and hands it back. Counters get the suffix `_total` when
     /// they are written, so leave it out of `name`.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
+        self.register_by(&[], name, help, metric)
+    }
+
+    /// [`Metrics::register`] for a metric with labels.
+    pub fn register_by<M: Metric + Clone>(
+        &self,
+        labels: Labels,
+        name: &str,
+        help: &str,
+        metric: M,
+    ) -> M {
+        let kind = metric.metric_type().as_str().to_owned();
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        let described =
+            Described { name: format!("{name}{suffix}"), kind, help: help.to_owned(), labels };
+        self.0.described.lock().unwrap_or_else(PoisonError::into_inner).push(described);
         self.registry(|registry| registry.register(name, help, metric.clone()));
         metric
+    }
+
+    /// Everything that was registered so far, in that order.
+    pub fn described(&self) -> Vec<Described> {
+        self.0.described.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The HTTP metrics, registered when first asked for.
@@ -151,9 +195,15 @@ impl HttpMetrics {
         let http = Self::new();
         let duration = "From a request's head to the end of its answer's head";
         let name = "http_server_request_duration_seconds";
-        metrics.register(name, duration, http.duration.clone());
+        let labels: Labels = &[
+            ("method", "`GET`, `POST`… or `other`"),
+            ("route", "the template of the path, `page` or `unmatched`"),
+            ("status", "of the answer"),
+        ];
+        metrics.register_by(labels, name, duration, http.duration.clone());
         let refused = "Requests that broke the rules of HTTP or a limit";
-        metrics.register("http_server_refused", refused, http.refused.clone());
+        let labels: Labels = &[("reason", "a fixed word, such as `BodyTooLarge`")];
+        metrics.register_by(labels, "http_server_refused", refused, http.refused.clone());
         metrics.register(
             "http_server_connections",
             "Connections open now",
@@ -163,12 +213,23 @@ impl HttpMetrics {
     }
 }
 
+/// Labels of a metric of partitions, for people.
+pub(crate) const PARTITION: Labels =
+    &[("topic", "its name on the broker"), ("partition", "its number")];
+
 impl EventMetrics {
     fn register(metrics: &Metrics) -> Self {
         let events = Self::default();
         let lag = "Records of a partition that were not handled yet";
-        metrics.register("storefront_consumer_lag", lag, events.consumer_lag.clone());
-        metrics.register(
+        metrics.register_by(PARTITION, "storefront_consumer_lag", lag, events.consumer_lag.clone());
+        metrics.register_by(
+            &[
+                ("topic", "its name on the broker"),
+                (
+                    "result",
+                    "`handled`, `duplicate`, `skipped` (for another group), `parked`, `dead`",
+                ),
+            ],
             "storefront_events",
             "Events, by what became of them",
             events.events.clone(),
@@ -176,7 +237,11 @@ impl EventMetrics {
         let parked = "Events that wait for another attempt";
         metrics.register("storefront_parked", parked, events.parked.clone());
         let dead = "Events given up on, by reason";
-        metrics.register("storefront_dead_letters", dead, events.dead_letters.clone());
+        let labels: Labels = &[(
+            "reason",
+            "that of `dlq-reason`: `undecodable`, `invalid`, or a fixed word of the service",
+        )];
+        metrics.register_by(labels, "storefront_dead_letters", dead, events.dead_letters.clone());
         let depth = "Messages stored and not yet acknowledged by Kafka";
         metrics.register("storefront_outbox_depth", depth, events.outbox_depth.clone());
         let failed = "Messages that Kafka refuses for good";

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use storefront_pipeline_tests::Shop;
+use storefront_pipeline_tests::{Shop, ok};
 use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -47,6 +47,45 @@ async fn the_asyncapi_document_is_one() -> Result<()> {
     let file = folder.path().join("asyncapi.yaml");
     fs::write(&file, broken)?;
     ensure!(!asyncapi_faults(&file).await?.is_empty(), "nothing was found");
+    Ok(())
+}
+
+/// Name and labels of every sample that a service gives: `("storefront_parked", [])`.
+fn samples(scraped: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    scraped.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let (name, rest) = line.split_once(['{', ' ']).unwrap_or((line, ""));
+        let labels = rest.split_once('}').map_or("", |(labels, _)| labels);
+        (name, labels.split("\",").filter_map(|label| Some(label.split_once('=')?.0)).collect())
+    })
+}
+
+#[tokio::test]
+async fn every_metric_is_documented_with_its_labels() -> Result<()> {
+    let documented = document("metrics.md")?;
+    let row = |name: &str| documented.lines().find(|line| line.starts_with(&format!("| `{name}`")));
+    let shop = Shop::start(&[]).await?;
+    let session = shop.checkout("ada", "cart").await?;
+    ok(&shop.act(&session, "pay").await?)?;
+    shop.verify(&session).await?;
+    let mut seen = 0;
+    for (service, addresses) in &shop.ready.services {
+        let admin = addresses["admin"].as_str().context("no admin port")?;
+        let scraped = shop.http.get(format!("{admin}/metrics")).await?.text();
+        for (name, labels) in samples(&scraped) {
+            let bare = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            let row = row(name).or_else(|| row(bare?));
+            let row =
+                row.with_context(|| format!("{service}: {name} is not in docs/metrics.md"))?;
+            for label in labels.into_iter().filter(|label| *label != "le") {
+                ensure!(
+                    row.contains(&format!("`{label}`: ")),
+                    "{service}: {name} by {label}: {row}"
+                );
+            }
+            seen += 1;
+        }
+    }
+    ensure!(seen > 50, "only {seen} samples");
     Ok(())
 }
 

@@ -21,8 +21,8 @@ compute them from the Storefront, so they are for whoever runs a service by hand
 was told. All that is wrong is told at once, each with its variable, and the service does not start.
 
 The end of a name is its unit: `_MS` are milliseconds, `_S` seconds, `_HOURS` hours, `_BYTES` bytes. An empty \
-variable counts as absent. Flags are `true` or `false`. One more variable is read by all: `RUST_LOG`, such as \
-`info` or `storefront_payment=debug`.
+variable counts as absent. Flags are `true` or `false`. All read two more: `RUST_LOG`, what \
+is logged, such as `info` or `storefront_payment=debug`, and `LOG_FORMAT`, `text` or `json`.
 ";
 
 const SECRETS: &str = "

@@ -98,6 +98,10 @@ pub(super) fn create() -> Operation {
                 "description": "How the payment stands",
             },
         }))
+        .answers_nothing(
+            303,
+            "A form was sent: `Location` leads to the payment, or back to the cart with a notice",
+        )
         .members(409, price_changed)
         .members(422, unprocessable)
         .problems([

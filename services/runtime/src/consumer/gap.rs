@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prometheus_client::metrics::{counter::Counter, family::Family};
 
-use crate::metrics::{Metrics, PartitionLabels};
+use crate::metrics::{Metrics, PARTITION, PartitionLabels};
 
 #[derive(Clone)]
 pub(crate) struct Gaps {
@@ -18,12 +18,14 @@ pub(crate) struct Gaps {
 impl Gaps {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
-            expired: metrics.register(
+            expired: metrics.register_by(
+                PARTITION,
                 "storefront_records_expired",
                 "Records that the topic's retention removed before they were read",
                 Family::default(),
             ),
-            replaced: metrics.register(
+            replaced: metrics.register_by(
+                PARTITION,
                 "storefront_topics_replaced",
                 "Partitions whose topic was deleted and made again",
                 Family::default(),

@@ -71,6 +71,12 @@ impl ConsumeError {
     }
 }
 
+/// Registers what every consumer counts, for a document of it.
+pub fn register_metrics(metrics: &crate::Metrics) {
+    metrics.events();
+    gap::Gaps::new(metrics);
+}
+
 /// Runs a service's consumer, its parked events and its outbox's relay until the service stops.
 ///
 /// Each event's effects are in the database exactly once, whatever is killed, restarted, rebalanced or
