@@ -34,7 +34,7 @@ test: tools kubernetes ## Run every test that needs no node: beside real Kafka, 
 
 .PHONY: tools
 tools: ## Fetch the foreign clients and readers that the tests use
-tools: $(foreach folder,clients browser documents,tests/$(folder)/node_modules/.package-lock.json) $(schemathesis)/.complete
+tools: $(foreach folder,tests/clients tests/browser tests/documents examples/consumers/javascript,$(folder)/node_modules/.package-lock.json) $(schemathesis)/.complete
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	npm ci --prefix $* --no-audit --no-fund --loglevel error
@@ -68,13 +68,14 @@ $(cache)/cargo-deny-$(deny_version)/bin/cargo-deny:
 	cargo install --quiet --locked cargo-deny --version $(deny_version) --root $(@D)/..
 
 .PHONY: generate
-generate: ## Write the generated files: schemas, crds, docs
+generate: ## Write the generated files: schemas, crds, docs, compose
 	cargo run --quiet --package storefront-contract --bin storefront-schemas -- services/contract/schemas
 	cargo run --quiet --package storefront -- crds > crds/storefront.yaml.new
 	mv crds/storefront.yaml.new crds/storefront.yaml
 	cargo run --quiet --package storefront -- docs docs
+	cargo run --quiet --package storefront -- render examples/demo.yaml --compose examples/compose.yaml
 
 .PHONY: clean
 clean: ## Remove what was built and what dev mode kept
 	cargo clean
-	rm -rf .storefront tests/*/node_modules
+	rm -rf .storefront tests/*/node_modules examples/consumers/*/node_modules

@@ -4,6 +4,7 @@
 
 mod checks;
 pub(crate) mod cluster;
+pub(crate) mod compose;
 mod demo;
 mod error;
 mod local;

@@ -3,6 +3,7 @@
 //! input. The same input gives the same objects, in the order in which they are applied.
 
 mod autoscaler;
+pub mod compose;
 mod config_map;
 mod context;
 mod database;

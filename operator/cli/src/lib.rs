@@ -65,9 +65,9 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Orders(arguments) => return runtime()?.block_on(orders::run(&arguments)),
         Command::Trace(arguments) => return runtime()?.block_on(trace::run(&arguments)),
         Command::Purchase(arguments) => return runtime()?.block_on(purchase::run(&arguments)),
-        Command::Render(arguments) => render::run(&arguments)?,
         Command::Services(arguments) => return services::run(&arguments),
         Command::Docs(arguments) => docs::run(&arguments)?,
+        Command::Render(arguments) => render::run(&arguments)?,
         Command::Crds => output::print(&storefront_operator::crd::yaml()?)?,
         Command::Validate { file } => {
             let manifest = manifest::load(&file)?;

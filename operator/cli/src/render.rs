@@ -1,4 +1,7 @@
-//! `storefront render`: what the operator would create, as people read it. Asks no cluster.
+//! `storefront render`: what the operator would create, as people read it, or a compose file. Asks
+//! no cluster.
+
+mod compose;
 
 use storefront_operator::{
     plan::{Placement, plan},
@@ -12,6 +15,9 @@ const DEFAULT_NAMESPACE: &str = "default";
 pub fn run(arguments: &RenderArguments) -> anyhow::Result<()> {
     let manifest = manifest::load(&arguments.file)?;
     let storefront = manifest.storefront;
+    if let Some(file) = &arguments.compose {
+        return compose::write(&storefront, file, arguments);
+    }
     let namespace = arguments.namespace.clone().or_else(|| storefront.metadata.namespace.clone());
     let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     let placement = Placement::cluster(&storefront, &namespace)?;

@@ -69,8 +69,12 @@ impl std::str::FromStr for ServiceId {
 
 /// A name that is no service's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no service {0:?}; the services are gateway, payment, order, email, analytics")]
+#[error("there is no service {0:?}; the services are {names}", names = service_names())]
 pub struct UnknownService(pub String);
+
+fn service_names() -> String {
+    ServiceId::ALL.map(ServiceId::name).join(", ")
+}
 
 /// Who may speak HTTP with a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,6 +68,7 @@ mod kafka;
 mod listeners;
 pub mod metrics;
 pub mod openapi;
+pub mod probe;
 pub mod problem;
 pub mod relay;
 pub mod secret;

@@ -120,7 +120,6 @@ fn topics(topics: &[TopicPlan]) -> Value {
     let script: String = topics.iter().map(create).collect();
     json!({
         "image": KAFKA_IMAGE,
-        "restart": "no",
         "entrypoint": ["/bin/bash", "-ec"],
         "command": [verbatim(&script)],
         "depends_on": {KAFKA: healthy()},
