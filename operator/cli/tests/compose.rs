@@ -1,5 +1,6 @@
 //! The compose file: in step with the demo shop, read by Docker Compose's own loader, and full of settings
 //! that the services take.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too")]
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 

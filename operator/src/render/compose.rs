@@ -54,7 +54,7 @@ impl Compose<'_> {
 
     /// Whether a database runs here.
     fn runs_database(&self) -> bool {
-        !self.spec.database.as_ref().is_some_and(|database| database.external.is_some())
+        self.spec.database.as_ref().is_none_or(|database| database.external.is_none())
     }
 
     /// Whether mails are kept here.

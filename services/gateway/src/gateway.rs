@@ -84,7 +84,7 @@ impl Gateway {
             failures: metrics.register_by(
                 &[
                     ("service", "its name, or `sandbox`"),
-                    ("reason", "a fixed word, such as `ConnectTimeout`"),
+                    ("reason", "a fixed word, such as `AnswerTimeout`"),
                 ],
                 "storefront_gateway_failures",
                 "Requests that a service did not answer, by reason",
