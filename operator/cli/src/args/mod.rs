@@ -75,7 +75,7 @@ pub enum Command {
         /// Manifest with one Storefront.
         file: PathBuf,
     },
-    /// Print what the operator would create for a manifest, as YAML, or write a compose file.
+    /// Print what the operator would create for a manifest, as YAML.
     #[command(after_long_help = include_str!("../help/render.txt"))]
     Render(RenderArguments),
     /// List the services that a shop is made of: groups, topics, ports.
