@@ -123,6 +123,55 @@ async function notFinished(shopper) {
   await shopper.look(page, "expired");
 }
 
+async function expiredMeanwhile(shopper) {
+  const page = await openShop(shopper);
+  await shopper.add(page, DIYA);
+  const session = await shopper.pay(page);
+  await shopper.act(session, "expire");
+  await page.reload();
+  await page.getByRole("link", { name: "Back to the shop" }).click();
+  await shopper.expectTotal(page, "₹199.00");
+  // The same cart, but not the payment that has ended.
+  assert.notEqual(await shopper.pay(page), session);
+  await shopper.payAtCheckout(page);
+  await shopper.expectComplete(page);
+}
+
+async function behindABrokenBalancer(shopper) {
+  const page = await openShop(shopper);
+  await shopper.add(page, CHAI);
+  const session = await shopper.pay(page);
+  await page.goto(shopper.url(`/success?session_id=${session}`));
+  await shopper.expectHeadline(page, "Your payment is not finished");
+  const success = (url) => url.pathname === "/success";
+  let asked = 0;
+  await page.route(success, (route) => {
+    asked += 1;
+    return route.fulfill({ status: 502, contentType: "text/html", body: "<h1>502 Bad Gateway</h1>" });
+  });
+  await page.waitForResponse((response) => success(new URL(response.url())) && response.status() === 502);
+  await shopper.act(session, "expire");
+  await page.unroute(success);
+  await shopper.expectHeadline(page, "This payment has expired");
+  assert.ok(asked > 0);
+}
+
+// An address that somebody made up, or that was cut off: what makes no sense in it is left out.
+async function madeUpCart(shopper) {
+  const page = await openShop(shopper);
+  await page.goto(shopper.url("/?quantity.phone=-5&quantity.diya=two&quantity.kurta=1000&quantity.chai=2&quantity.nothing=1"));
+  await page.getByRole("heading", { name: "Your cart (101 items)" }).waitFor();
+  await shopper.expectTotal(page, "₹1,29,299.00");
+  // It is kept, as every cart.
+  await page.reload();
+  await page.getByRole("heading", { name: "Your cart (101 items)" }).waitFor();
+  for (const stored of ['"x"', "5", "[1,2]", '{"chai":-1,"phone":"2","__proto__":3}', "{bad"]) {
+    await page.evaluate((stored) => localStorage.setItem("storefront.cart", stored), stored);
+    await page.reload();
+    await page.getByText("Your cart is empty").waitFor();
+  }
+}
+
 async function priceChanged(shopper) {
   const page = await openShop(shopper);
   await shopper.add(page, KURTA);
@@ -351,6 +400,9 @@ export const GROUPS = {
     "delayed and settled": { run: delayedAndSettled },
     "delayed and failed": { run: delayedAndFailed },
     "not finished": { run: notFinished },
+    "expired meanwhile": { run: expiredMeanwhile, widths: [1280] },
+    "behind a broken balancer": { run: behindABrokenBalancer, widths: [1280] },
+    "made-up cart": { run: madeUpCart, widths: [1280] },
     "price changed": { run: priceChanged, alone: true },
     "success again": { run: successAgain },
     "foreign and made up": { run: foreignAndMadeUp },

@@ -18,7 +18,7 @@ use storefront_runtime::{
 };
 use uuid::Uuid;
 
-/// The mails of one order, the oldest first; none when none is planned.
+/// The mails of one order, the oldest first; none as long as none is planned.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "OrderMails")]

@@ -29,7 +29,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "OrderMail")]
 pub struct MailAnswer {
-    /// One of email's states; `none` when no mail is planned, `unknown` also when email cannot be
+    /// One of email's states; `none` as long as email has none, `unknown` also when email cannot be
     /// asked.
     #[schemars(extend("enum" = ["none", "queued", "sending", "sent", "unknown", "failed"]))]
     pub state: &'static str,

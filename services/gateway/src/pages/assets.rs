@@ -34,7 +34,7 @@ impl Document {
 
     /// The document, to be asked for again each time, or 304 when the client has it.
     pub fn answer(&self, headers: &HeaderMap) -> Response<AnswerBody> {
-        let known = headers.get(header::IF_NONE_MATCH).is_some_and(|etag| *etag == self.etag);
+        let known = self.is_known(headers);
         let content = if known { Bytes::new() } else { self.content.clone() };
         let mut response = Response::new(AnswerBody::Own(content));
         if known {
@@ -45,6 +45,17 @@ impl Document {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         response
+    }
+
+    /// Compared weakly: whoever compresses on the way makes a weak tag of ours (RFC 9110, section
+    /// 13.1.2).
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        let values = headers.get_all(header::IF_NONE_MATCH).iter();
+        let mut tags = values.filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(','));
+        tags.any(|tag| {
+            let tag = tag.trim();
+            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes()
+        })
     }
 }
 
@@ -75,5 +86,27 @@ impl Assets {
 
     pub fn find(&self, path: &str) -> Option<&Document> {
         self.0.iter().find(|(known, _)| *known == path).map(|(_, document)| document)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_has_a_document_is_not_sent_it_again() {
+        let document = Document::new(HTML, "<p>");
+        let etag = document.etag.to_str().unwrap();
+        let status = |known: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, known.parse().unwrap());
+            document.answer(&headers).status().as_u16()
+        };
+        for known in [etag, &format!("W/{etag}"), &format!("\"a\", W/{etag}"), "*"] {
+            assert_eq!(status(known), 304, "{known}");
+        }
+        for other in ["\"a\"", "W/\"a\"", "", etag.trim_matches('"')] {
+            assert_eq!(status(other), 200, "{other}");
+        }
     }
 }

@@ -211,12 +211,22 @@ function userId() {
 }
 
 // One key for one cart: pressing Pay twice, or again after a lost answer, pays once.
-function attemptKey(body) {
+function attempt(body) {
   const known = stored("sessionStorage", ATTEMPT);
-  if (known?.body === body) return known.key;
+  if (known?.body === body) return { key: known.key, again: true };
   const key = randomId();
   store("sessionStorage", ATTEMPT, { body, key });
-  return key;
+  return { key, again: false };
+}
+
+// Whether nobody can pay a session any more. Who cannot tell says no.
+async function hasEnded(session) {
+  try {
+    const response = await fetch(`/payment/verify?session_id=${encodeURIComponent(session)}`, { signal: AbortSignal.timeout?.(5000) });
+    return ["failed", "expired"].includes((await response.json()).status);
+  } catch {
+    return false;
+  }
 }
 
 // The success page empties the cart for sessions that began here, and for no other.
@@ -230,14 +240,20 @@ async function pay() {
   const chosen = [...cart].map(([id, quantity]) => ({ id, quantity, price: products.get(id).price }));
   const email = byId("email").value.trim();
   const body = JSON.stringify({ userId: userId(), ...(email && { email }), cart: chosen });
+  const { key, again } = attempt(body);
   const response = await fetch("/payment", {
     method: "POST",
-    headers: { "content-type": "application/json", accept: "application/json", "idempotency-key": attemptKey(body) },
+    headers: { "content-type": "application/json", accept: "application/json", "idempotency-key": key },
     body,
-    signal: AbortSignal.timeout(30000),
+    signal: AbortSignal.timeout?.(30000),
   });
   const answer = await response.json().catch(() => ({}));
   if (response.ok) {
+    // The key still leads to a payment that has ended: this is another one.
+    if (again && (await hasEnded(answer.id))) {
+      store("sessionStorage", ATTEMPT, null);
+      return pay();
+    }
     const target = new URL(answer.url, location.href);
     if (!["https:", "http:"].includes(target.protocol)) throw new Error("the payment page has no address");
     remember(answer.id);
@@ -322,11 +338,14 @@ for (const product of products.values()) {
   });
 }
 
-// A form that payment sent back, from a time without scripts, is the cart now.
+// A form that payment sent back, from a time without scripts, is the cart now. Its fields have what the
+// gateway has understood of the query.
 const query = new URLSearchParams(location.search);
-for (const [name, value] of query) {
-  const id = name.startsWith("quantity.") && name.slice("quantity.".length);
-  if (products.has(id)) cart.set(id, Math.min(Number.parseInt(value, 10) || 1, QUANTITY_MAX));
+for (const product of products.values()) {
+  if (!query.has(`quantity.${product.id}`)) continue;
+  const quantity = Number.parseInt(product.card.querySelector("input[type=number]").defaultValue, 10);
+  if (quantity > 0) cart.set(product.id, Math.min(quantity, QUANTITY_MAX));
+  store("localStorage", CART, Object.fromEntries(cart));
 }
 // What the query said is shown: loading the page again does not say it again.
 if (query.size > 0) history.replaceState(null, "", location.pathname);

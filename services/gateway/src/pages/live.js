@@ -5,6 +5,8 @@ const PAYING = "storefront.paying";
 const ATTEMPT = "storefront.attempt";
 const SLOWEST_MS = 15000;
 const LOOKS_MAX = 1000;
+// What this one may become; anything else would be the end of looking.
+const PAGES = ["cart", "closed", "success"];
 
 const page = document.documentElement.dataset.page;
 
@@ -50,11 +52,13 @@ function take(fresh) {
   return changed;
 }
 
-// `null` when the shop does not answer: there is nothing to show then.
+// `null` when the shop does not answer, or somebody else does in its place, as a load balancer that
+// cannot reach it: there is nothing to show then.
 async function look() {
   try {
-    const response = await fetch(location.href, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(10000) });
-    return new DOMParser().parseFromString(await response.text(), "text/html");
+    const response = await fetch(location.href, { headers: { accept: "text/html" }, signal: AbortSignal.timeout?.(10000) });
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    return PAGES.includes(fresh.documentElement.dataset.page) ? fresh : null;
   } catch {
     return null;
   }

@@ -86,7 +86,9 @@ impl Pages {
     /// The page or document, 304 when the client has it, or 405.
     pub async fn answer(&self, wanted: Wanted<'_>, services: Services<'_>) -> Response<AnswerBody> {
         if !matches!(*wanted.method, Method::GET | Method::HEAD) {
-            return problems::method_not_allowed("GET, HEAD").into_response_of();
+            let problem = problems::method_not_allowed("GET, HEAD");
+            let person = wants_page(wanted.headers);
+            return if person { self.problem(problem) } else { problem.into_response_of() };
         }
         let answer = match wanted.path {
             "/" => self.cart(&wanted, services).await,
@@ -214,7 +216,8 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
         }
         status if status.is_server_error() => (
             "This does not work at the moment",
-            "We are sorry. Nothing was charged. Please try again in a moment.",
+            // Whether something was charged is not known here: what failed may be a question about it.
+            "We are sorry. Please try again in a moment.",
         ),
         _ => (
             "This could not be understood",

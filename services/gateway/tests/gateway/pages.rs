@@ -139,6 +139,10 @@ async fn people_get_problems_as_pages() {
     contains(&page, &["There is nothing here", "there is nothing at /no/such"]);
     let page = get(&gateway, "/payment", browser).await;
     assert_eq!(page.status, 502);
-    contains(&page, &["This does not work at the moment", "Nothing was charged"]);
+    contains(&page, &["This does not work at the moment", "Please try again in a moment"]);
+    assert!(!page.text().contains("charged"), "nobody knows that here");
+    let page = gateway.ask(&format!("POST / HTTP/1.1\r\nHost: shop\r\n{browser}\r\n")).await;
+    assert_eq!((page.status, page.fields("allow")), (405, vec!["GET, HEAD"]));
+    contains(&page, &["This could not be understood"]);
     assert_eq!(gateway.get("/no/such").await.json()["status"], 404);
 }

@@ -49,10 +49,12 @@ fn what_shoppers_read_in_each_state() {
         of("failed", None),
         of("expired", None),
         of("paid", None),
+        of("paid", order("none")),
         of("paid", order("queued")),
         of("paid", order("sent")),
         of("paid", order("failed")),
         of("paid", Some(Order { mail: None })),
+        of("refunded", None),
     ];
     insta::assert_snapshot!(pages.map(read).join("\n\n----\n"));
 }

@@ -100,20 +100,23 @@ impl Words {
                 let words = Self::new("expired", "wrong", "This payment has expired", &texts);
                 Self { back: BACK_TO_CART, ..words }
             }
-            _ => {
+            "failed" => {
                 let texts = [
                     "Nothing was charged, and your cart is as you left it. You can try again, with another card or another way to pay.",
                 ];
                 let title = "Your payment did not go through";
                 Self { back: BACK_TO_CART, ..Self::new("failed", "wrong", title, &texts) }
             }
+            // Of a newer payment service: nobody is told that they were not charged.
+            _ => Self::unreachable(),
         }
     }
 }
 
-/// Whether neither the order nor its mail changes any more.
+/// Whether neither the order nor its mail changes any more. Email has `none` until it has read of the
+/// payment, which may be after the order service has.
 fn is_settled(mail: Option<&str>) -> bool {
-    matches!(mail, Some("sent" | "failed" | "none"))
+    matches!(mail, Some("sent" | "failed"))
 }
 
 fn is_web(url: &str) -> bool {
@@ -138,7 +141,7 @@ pub fn steps(paid: bool, mail: Option<&str>) -> Vec<Step> {
         Some("failed") => {
             step("wrong", "Confirmation mail", "could not be sent: please note the order number")
         }
-        Some("none") => step("done", "Confirmation mail", "none is planned"),
+        Some("none") => step("todo", "Confirmation mail", "not sent yet"),
         Some("queued" | "sending") => step("wait", "Confirmation mail", "on its way…"),
         Some(_) => step("wait", "Confirmation mail", "not known at the moment"),
         None => step("todo", "Confirmation mail", "follows"),
