@@ -25,7 +25,13 @@ impl Reader<'_> {
     }
 
     async fn posts(&self, path: &str) -> Reply {
-        let request = Request::post(format!("{}{path}", self.sandbox.inbox_url()));
+        self.posts_from(path, "same-origin").await
+    }
+
+    /// As a browser does, on a page of that kind of site.
+    async fn posts_from(&self, path: &str, site: &str) -> Reply {
+        let request = Request::post(format!("{}{path}", self.sandbox.inbox_url()))
+            .header("sec-fetch-site", site);
         Http::default().send(request.body(Vec::new().into()).unwrap()).await.unwrap()
     }
 
@@ -239,4 +245,18 @@ async fn the_page_as_it_is_written() {
     let ids = reader.ids().await;
     let page = reader.sees(&format!("/mail/{}", ids[0])).await;
     insta::assert_snapshot!("inbox_page", page_text(&page, &[&ids[0], &ids[1]]));
+}
+
+#[tokio::test]
+async fn no_page_of_another_site_deletes_mails() {
+    let sandbox = Sandbox::start_for_test().await.unwrap();
+    let reader = Reader { sandbox: &sandbox };
+    reader.gets(0..1).await;
+    let ids = reader.ids().await;
+    for path in ["/delete".to_owned(), format!("/mail/{}/delete", ids[0])] {
+        for site in ["cross-site", "same-site", "none"] {
+            assert_eq!(reader.posts_from(&path, site).await.status, 400, "{path} {site}");
+        }
+    }
+    assert_eq!(reader.ids().await, ids);
 }

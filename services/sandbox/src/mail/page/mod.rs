@@ -11,7 +11,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use url::Url;
 
@@ -123,11 +123,24 @@ async fn one_tab(
     Ok(view::inbox(&list, &place, Some(view::open(&row, &message, tab))))
 }
 
+/// A page of another site could send these forms too; a program says nothing of where it is.
+fn from_here(headers: &HeaderMap) -> Result<(), Failure> {
+    let site = headers.get("sec-fetch-site");
+    if site.is_none_or(|site| site == "same-origin") {
+        return Ok(());
+    }
+    Err(Failure::Bad("the request comes from another site's page"))
+}
+
 async fn to_list() -> Redirect {
     Redirect::to("/")
 }
 
-async fn delete_all(State(ledger): State<Arc<Ledger>>) -> Result<Redirect, Failure> {
+async fn delete_all(
+    State(ledger): State<Arc<Ledger>>,
+    headers: HeaderMap,
+) -> Result<Redirect, Failure> {
+    from_here(&headers)?;
     ledger.store.delete_mails(&[]).await?;
     Ok(Redirect::to("/"))
 }
@@ -135,7 +148,9 @@ async fn delete_all(State(ledger): State<Arc<Ledger>>) -> Result<Redirect, Failu
 async fn delete_one(
     State(ledger): State<Arc<Ledger>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Redirect, Failure> {
+    from_here(&headers)?;
     ledger.store.delete_mails(&[id]).await?;
     Ok(Redirect::to("/"))
 }
