@@ -11,7 +11,7 @@ use crate::{
     session::Key,
 };
 
-/// Most letters that are listed of one partition: the newest ones.
+/// Most letters that are listed of one partition, if nothing else is said: the newest ones.
 const LETTERS_MAX: i64 = 1_000;
 
 /// Where a record stands: `topic/partition/offset`.
@@ -130,16 +130,25 @@ impl Serialize for DeadLetter {
 impl Session {
     /// Every letter of the shop's groups, with what became of it as far as topics tell.
     pub fn dead_letters(&self, scope: &Scope) -> Result<DeadLetters, InspectError> {
+        self.newest_dead_letters(scope, LETTERS_MAX)
+    }
+
+    /// The same, of at most so many letters in each partition.
+    pub fn newest_dead_letters(
+        &self,
+        scope: &Scope,
+        most: i64,
+    ) -> Result<DeadLetters, InspectError> {
         let cluster = self.layout()?;
         let mut found = DeadLetters::default();
         let keys = letter_keys(scope, &cluster);
         for (start, end) in self.ends(keys.iter().cloned())?.into_values() {
-            found.not_shown += (end - start - LETTERS_MAX).max(0);
+            found.not_shown += (end - start - most).max(0);
         }
-        let reader = self.read_partitions(&keys, Start::Last(LETTERS_MAX), Span::Now)?;
+        let reader = self.read_partitions(&keys, Start::Last(most), Span::Now)?;
         reader.rest(|record| match letter(record, scope) {
-            Some(letter) => found.letters.push(letter),
-            None => found.strangers += 1,
+            Ok(letter) => found.letters.push(letter),
+            Err(NotALetter(_)) => found.strangers += 1,
         })?;
         found.letters.sort_by_key(|letter| (letter.died, letter.place()));
         let fates = Fates::look(self, &found.letters, &cluster)?;
@@ -150,13 +159,10 @@ impl Session {
     /// One letter, where it stands.
     pub fn dead_letter(&self, scope: &Scope, place: &Place) -> Result<DeadLetter, InspectError> {
         let record = self.record(place)?;
-        let group = group_of(scope, &record.topic);
-        let not_a_letter = |name| InspectError::NotALetter {
+        let letter = letter(record, scope).map_err(|missing| InspectError::NotALetter {
             place: place.to_string(),
-            source: storefront_contract::replay::NotADeadLetter(name),
-        };
-        let Some(group) = group else { return Err(not_a_letter(names::DLQ_TOPIC)) };
-        let letter = DeadLetter::read(record, &group).map_err(|missing| not_a_letter(missing.0))?;
+            source: storefront_contract::replay::NotADeadLetter(missing.0),
+        })?;
         let mut letters = vec![letter];
         // Deaths after a replay stand behind it.
         let all = self.dead_letters(scope)?.letters;
@@ -194,16 +200,19 @@ fn letter_keys(scope: &Scope, cluster: &Cluster) -> BTreeSet<Key> {
     keys.collect()
 }
 
-fn letter(record: Record, scope: &Scope) -> Option<DeadLetter> {
-    let group = group_of(scope, &record.topic)?;
-    DeadLetter::read(record, &group).ok()
-}
-
-/// Whose dead-letter topic it is.
-fn group_of(scope: &Scope, topic: &str) -> Option<String> {
+/// A letter goes back to where it says that it stood. So one that names another topic than its own
+/// letters come from is none: somebody else wrote it.
+fn letter(record: Record, scope: &Scope) -> Result<DeadLetter, NotALetter> {
     let letters = scope.names.dead_letters();
-    let (_, id, _) = letters.iter().find(|(.., name)| name == topic)?;
-    scope.names.group(*id)
+    let known = letters.iter().find(|(.., name)| *name == record.topic);
+    let known = known.and_then(|(source, id, _)| Some((source, scope.names.group(*id)?)));
+    let (source, group) = known.ok_or(NotALetter(names::DLQ_TOPIC))?;
+    let letter = DeadLetter::read(record, &group)?;
+    if letter.origin.topic == scope.names.topic(*source) {
+        Ok(letter)
+    } else {
+        Err(NotALetter(names::DLQ_TOPIC))
+    }
 }
 
 /// The bytes of a letter as people read them.
@@ -215,6 +224,8 @@ impl DeadLetter {
 
 #[cfg(test)]
 mod tests {
+    use storefront_contract::Names;
+
     use super::*;
 
     #[test]
@@ -225,5 +236,36 @@ mod tests {
         for wrong in ["", "a", "a/1", "a/b/1", "/1/2", "a/-1/2", "a/1/-2"] {
             assert!(wrong.parse::<Place>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_letter_that_would_go_to_another_topic_is_none() {
+        let scope = Scope { names: Names::new("blue."), ..Scope::default() };
+        let read = |on: &str, from: &str| {
+            let header =
+                |name: &str, value: &str| (name.to_owned(), Some(value.as_bytes().to_vec()));
+            let headers = vec![
+                header("dlq-topic", from),
+                header("dlq-partition", "1"),
+                header("dlq-offset", "7"),
+            ];
+            let record = Record {
+                topic: on.to_owned(),
+                partition: 1,
+                offset: 0,
+                time: None,
+                key: None,
+                value: None,
+                headers,
+            };
+            letter(record, &scope).map(|letter| letter.group)
+        };
+        let letters = "blue.payment-successful.order-service.dlq";
+        assert_eq!(read(letters, "blue.payment-successful"), Ok("blue.order-service".into()));
+        let none = Err(NotALetter("dlq-topic"));
+        for from in ["blue.order-successful", "payment-successful", "payroll", letters] {
+            assert_eq!(read(letters, from), none, "{from}");
+        }
+        assert_eq!(read("payment-successful.order-service.dlq", "payment-successful"), none);
     }
 }

@@ -38,6 +38,10 @@ impl Fate {
     }
 }
 
+/// The clocks of whoever gave up and of whoever sends back may differ by so much. A replay that is not
+/// found would be sent again, in circles.
+const CLOCKS_APART_MS: i64 = 3_600_000;
+
 /// Group and where the event stood first: the same for every letter of one event.
 type Event = (String, Place);
 
@@ -58,9 +62,9 @@ impl Fates {
         cluster: &Cluster,
     ) -> Result<Self, InspectError> {
         let mut fates = Self::default();
-        let Some(oldest) = letters.iter().filter_map(|letter| letter.died).min() else {
+        if letters.is_empty() {
             return Ok(fates);
-        };
+        }
         let keys: BTreeSet<Key> = letters
             .iter()
             .map(|letter| (letter.origin.topic.clone(), letter.origin.partition))
@@ -69,7 +73,11 @@ impl Fates {
                 partitions.unwrap_or_default().iter().any(|it| it.number == *number)
             })
             .collect();
-        let since = Start::Time(oldest.as_millisecond());
+        // A letter without a time may have been sent back at any.
+        let since = match letters.iter().map(|letter| letter.died).min().flatten() {
+            Some(oldest) => Start::Time(oldest.as_millisecond() - CLOCKS_APART_MS),
+            None => Start::Beginning,
+        };
         session.read_partitions(&keys, since, Span::Now)?.rest(|record| fates.keep(&record))?;
         let groups: BTreeSet<&str> = letters.iter().map(|letter| letter.group.as_str()).collect();
         for group in groups {

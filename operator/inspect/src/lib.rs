@@ -25,7 +25,7 @@ pub use error::{ConnectionError, InspectError};
 pub use fate::Fate;
 pub use groups::{Group, GroupPartition, Member};
 pub use reader::{Reader, Span, Start};
-pub use record::{Content, Headers, Record};
+pub use record::{Content, Headers, Record, tame};
 pub use scope::{Scope, is_for_dead_letters};
 pub use send::{Removed, Sent};
 pub use session::Session;

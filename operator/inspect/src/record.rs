@@ -55,7 +55,7 @@ impl Content {
     pub fn line(&self) -> String {
         match self {
             Self::None => "(no value)".into(),
-            Self::Json(json) => json.to_string(),
+            Self::Json(json) => tame(&json.to_string()),
             Self::Text(text) if text.is_empty() => "(empty)".into(),
             Self::Text(text) => tame(text),
             Self::Binary(text) => format!("base64:{text}"),
@@ -63,9 +63,11 @@ impl Content {
     }
 }
 
-/// Whatever came from outside must not move a cursor or set a title.
-pub(crate) fn tame(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// Whatever came from outside must not move a cursor, set a title, or turn round what stands beside it.
+pub fn tame(text: &str) -> String {
+    // What begins or ends a direction against the letters' own, and two more ends of a line.
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 impl Record {
@@ -208,5 +210,10 @@ mod tests {
         }
         // Inside JSON a control character stays escaped.
         assert_eq!(Content::of(Some(br#""\u001b[2J""#)).line(), r#""\u001b[2J""#);
+        // Those that JSON does not escape: C1, DEL, and what turns text round.
+        assert_eq!(
+            Content::of(Some("\"\u{9b}2J\u{7f}\u{202e}\"".as_bytes())).line(),
+            "\"\u{fffd}2J\u{fffd}\u{fffd}\""
+        );
     }
 }

@@ -18,10 +18,10 @@ pub fn summary(record: &Record, names: &Names) -> String {
     let said = event.map_or_else(raw, |event| event_words(&event));
     if dead {
         let reason = record.header(headers::DLQ_REASON).unwrap_or("?");
-        return format!("dead ({reason}): {said}");
+        return tame(&format!("dead ({reason}): {said}"));
     }
     match record.header(headers::REPLAY_GROUP) {
-        Some(group) => format!("sent back for {group}: {said}"),
+        Some(group) => tame(&format!("sent back for {group}: {said}")),
         None => said,
     }
 }

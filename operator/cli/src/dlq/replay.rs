@@ -13,6 +13,9 @@ use crate::{
     words,
 };
 
+/// Most letters that are looked at in one partition: they are held in memory until they are sent.
+const LETTERS_MAX: i64 = 20_000;
+
 /// What was sent, or would be.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +24,8 @@ struct Replayed {
     letters: Vec<Line>,
     /// Left alone, as they were sent back before.
     skipped: Vec<String>,
+    /// Older letters that were not looked at.
+    not_looked_at: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,13 +44,14 @@ pub fn run(arguments: &ReplayArguments) -> anyhow::Result<Exit> {
     let brokers = arguments.brokers.read()?;
     let session = brokers.open()?;
     // What is listed now: a letter that dies while this runs is not sent again by it.
-    let wanted = wanted(&session, &brokers, arguments)?;
+    let (wanted, not_looked_at) = wanted(&session, &brokers, arguments)?;
     let (again, fresh): (Vec<_>, Vec<_>) =
         wanted.iter().partition(|letter| !arguments.again && letter.fate != Fate::Dead);
     let mut replayed = Replayed {
         dry_run: arguments.dry_run,
         letters: Vec::new(),
         skipped: again.iter().map(|letter| letter.place().to_string()).collect(),
+        not_looked_at,
     };
     if arguments.dry_run {
         replayed.letters = fresh.iter().map(|letter| line(letter, None)).collect();
@@ -68,12 +74,12 @@ fn wanted(
     session: &Session,
     brokers: &Brokers,
     arguments: &ReplayArguments,
-) -> anyhow::Result<Vec<DeadLetter>> {
+) -> anyhow::Result<(Vec<DeadLetter>, i64)> {
     let fits = |letter: &DeadLetter| super::fits(letter, &arguments.filter, &brokers.scope);
     if arguments.all {
-        let mut letters = session.dead_letters(&brokers.scope)?.letters;
-        letters.retain(fits);
-        return Ok(letters);
+        let mut found = session.newest_dead_letters(&brokers.scope, LETTERS_MAX)?;
+        found.letters.retain(fits);
+        return Ok((found.letters, found.not_shown));
     }
     let mut letters = Vec::new();
     for place in &arguments.places {
@@ -87,7 +93,7 @@ fn wanted(
         }
         letters.push(letter);
     }
-    Ok(letters)
+    Ok((letters, 0))
 }
 
 fn line(letter: &DeadLetter, sent: Option<&Sent>) -> Line {
@@ -121,6 +127,12 @@ fn report(replayed: &Replayed, arguments: &ReplayArguments) -> anyhow::Result<()
         let skipped = words::count(replayed.skipped.len(), "letter");
         lines.push(format!(
             "{skipped} left alone, sent back before: --again sends them once more\n"
+        ));
+    }
+    if replayed.not_looked_at > 0 {
+        let older = replayed.not_looked_at;
+        lines.push(format!(
+            "{older} older ones were not looked at: name them by their places, as `tail` shows them\n"
         ));
     }
     Ok(output::print(&lines.concat())?)
