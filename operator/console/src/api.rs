@@ -29,6 +29,8 @@ const MESSAGES_MAX: usize = 100;
 const MESSAGES: usize = 25;
 /// Most letters sent back by one request.
 const REPLAYS_MAX: usize = 1_000;
+/// Most bytes of keys, values and headers in one answer, but for the first message.
+const BYTES_MAX: usize = 2 << 20;
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Everything that the console serves.
@@ -144,9 +146,10 @@ async fn messages(
             records.extend(reader.next(WAIT)?);
         }
         records.sort_by_key(|record| (std::cmp::Reverse(record.time), -record.offset));
-        records.truncate(limit);
         let scope = &settings.scope;
-        Ok(records.into_iter().map(|record| Message::of(record, scope)).collect::<Vec<_>>())
+        Ok(fitting(records, limit, |record| record)
+            .map(|record| Message::of(record, scope))
+            .collect::<Vec<_>>())
     });
     Ok(Fresh(json!({"messages": read.await?})))
 }
@@ -156,13 +159,35 @@ async fn dead_letters(State(desk): State<Arc<Desk>>) -> Result<Fresh<Value>, Pro
     let found = desk.ask(|session, settings| session.dead_letters(&settings.scope)).await?;
     let is_open = |letter: &&DeadLetter| matches!(letter.fate, Fate::Dead | Fate::SentBack(_));
     let open: Vec<_> = found.letters.iter().rev().filter(is_open).collect();
-    let settled = found.letters.len() - open.len();
+    let (count, settled) = (open.len(), found.letters.len() - open.len());
+    let shown = fitting(open, MESSAGES_MAX, |letter| &letter.record);
     Ok(Fresh(json!({
-        "letters": open.iter().take(MESSAGES_MAX).collect::<Vec<_>>(),
-        "open": open.len(),
+        "letters": shown.collect::<Vec<_>>(),
+        "open": count,
         "settled": settled,
         "notLookedAt": found.not_shown,
     })))
+}
+
+/// The first of them, at most so many, as far as they fit into one answer.
+fn fitting<T>(
+    items: Vec<T>,
+    limit: usize,
+    record: impl Fn(&T) -> &Record,
+) -> impl Iterator<Item = T> {
+    let mut bytes = 0;
+    let few = items.into_iter().take(limit).enumerate();
+    let fit = few.take_while(move |(place, item)| {
+        bytes += size(record(item));
+        *place == 0 || bytes <= BYTES_MAX
+    });
+    fit.map(|(_, item)| item)
+}
+
+fn size(record: &Record) -> usize {
+    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let headers = record.headers.iter().map(|(name, value)| name.len() + length(value));
+    length(&record.key) + length(&record.value) + headers.sum::<usize>()
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,6 +209,7 @@ async fn replay(
     }
     let parsed: Result<Vec<Place>, _> = places.iter().map(|place| place.parse()).collect();
     let places = parsed.map_err(|error| wrong(error.to_string()))?;
+    let _alone = desk.replays.lock().await;
     let sent = desk.ask(move |session, settings| send(session, &settings.scope, &places)).await?;
     Ok(Fresh(json!({"sent": sent})))
 }
@@ -202,4 +228,31 @@ fn send(session: &Session, scope: &Scope, places: &[Place]) -> Result<Vec<Sent>,
         sent.push(to.clone());
     })?;
     Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_as_many_messages_as_fit_and_always_one() {
+        let record = |size: usize| Record {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            time: None,
+            key: Some(vec![0; 10]),
+            value: Some(vec![0; size - 10]),
+            headers: Vec::new(),
+        };
+        let fit = |sizes: &[usize], limit| {
+            let records = sizes.iter().map(|size| record(*size)).collect();
+            fitting(records, limit, |record: &Record| record).count()
+        };
+        assert_eq!(fit(&[100; 5], 3), 3);
+        assert_eq!(fit(&[BYTES_MAX / 2; 5], 100), 2);
+        assert_eq!(fit(&[2 * BYTES_MAX, 100], 100), 1);
+        assert_eq!(fit(&[100, 2 * BYTES_MAX, 100], 100), 1);
+        assert_eq!(fit(&[], 100), 0);
+    }
 }

@@ -26,6 +26,8 @@ pub type Shared = Option<(Instant, Arc<Value>)>;
 pub struct Desk {
     pub settings: ConsoleSettings,
     pub sales: Sales,
+    /// One replay after the other: the second one sees what the first has sent back.
+    pub replays: AsyncMutex<()>,
     session: Mutex<Option<(Arc<Session>, Instant)>>,
     questions: Semaphore,
     overview: AsyncMutex<Shared>,
@@ -45,6 +47,7 @@ impl Desk {
         Self {
             sales: Sales::new(settings.analytics.clone()),
             settings,
+            replays: AsyncMutex::default(),
             session: Mutex::default(),
             questions: Semaphore::new(QUESTIONS_MAX),
             overview: AsyncMutex::default(),
