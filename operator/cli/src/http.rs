@@ -123,6 +123,11 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|_| HttpError::NotJson { url: self.shown_url() })
     }
 
+    /// Whether it is an error as our services tell one (RFC 9457).
+    pub fn is_problem(&self) -> bool {
+        serde_json::from_slice::<Value>(&self.body).is_ok_and(|body| body["title"].is_string())
+    }
+
     /// Fails unless the status is 2xx or 3xx.
     pub fn ok(&self) -> Result<(), HttpError> {
         if self.status.is_success() || self.status.is_redirection() {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use storefront_inspect::tame;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -35,8 +36,9 @@ pub fn note(text: &str) {
 
 /// Whether standard output's reader has gone, as `head` does: none of our faults.
 pub fn is_reader_gone(error: &anyhow::Error) -> bool {
-    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
+    // Not one deeper down: that would be the connection of somebody who was asked.
+    let written = error.downcast_ref::<io::Error>();
+    written.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Writes an error with its causes, one a line.
@@ -44,8 +46,13 @@ pub fn error(error: &anyhow::Error) {
     note(&format!("error: {}", with_causes(error)));
 }
 
-/// An error with its causes, one a line.
+/// An error with its causes, one a line. What others have answered may be part of it.
 pub fn with_causes(error: &anyhow::Error) -> String {
+    let lines: Vec<_> = causes(error).lines().map(tame).collect();
+    lines.join("\n")
+}
+
+fn causes(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     let mut said = text.clone();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -57,4 +64,33 @@ pub fn with_causes(error: &anyhow::Error) -> String {
         said = cause;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the shop cannot be reached")]
+    struct Unreachable(#[source] io::Error);
+
+    #[test]
+    fn only_a_reader_of_ours_that_has_gone_is_no_failure() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_reader_gone(&broken().into()));
+        assert!(!is_reader_gone(&io::Error::other("disk full").into()));
+        assert!(!is_reader_gone(&Unreachable(broken()).into()), "a connection");
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_and_without_harm() {
+        let asked: anyhow::Result<()> = Err(io::Error::other("said \u{1b}[2J\u{9b}1m").into());
+        let error = asked.context("the shop\ndoes not answer").unwrap_err();
+        assert_eq!(
+            with_causes(&error),
+            "the shop\ndoes not answer\n  because: said \u{fffd}[2J\u{fffd}1m"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Tables for people: columns that line up, cut where a terminal is too narrow. Pure.
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use storefront_inspect::tame;
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::terminal::{Terminal, Tone};
 
@@ -48,8 +49,9 @@ impl Column {
 }
 
 impl Cell {
+    /// Much of what stands in cells came from outside.
     pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
-        Self { text: text.into(), tone }
+        Self { text: tame(&text.into()), tone }
     }
 }
 
@@ -91,7 +93,7 @@ impl Table {
                 continue; // there is no room for it
             }
             let shown = cut(&cell.text, *width);
-            let missing = width - shown.width();
+            let missing = width.saturating_sub(self::width(&shown));
             if shown.is_empty() {
                 due += width;
             } else {
@@ -107,13 +109,13 @@ impl Table {
     }
 
     fn widths(&self, room: Option<usize>) -> Vec<usize> {
-        let width = |index: usize, column: &Column| {
+        let widest = |index: usize, column: &Column| {
             let cells = self.rows.iter().filter_map(|row| row.get(index));
-            let widest = cells.map(|cell| cell.text.width()).max().unwrap_or_default();
-            widest.max(column.title.width())
+            let widest = cells.map(|cell| width(&cell.text)).max().unwrap_or_default();
+            widest.max(width(column.title))
         };
         let columns = self.columns.iter().enumerate();
-        let natural: Vec<_> = columns.map(|(index, column)| width(index, column)).collect();
+        let natural: Vec<_> = columns.map(|(index, column)| widest(index, column)).collect();
         let Some(room) = room else { return natural };
         let long: Vec<_> = (0..natural.len()).filter(|index| self.columns[*index].gives).collect();
         // Long columns give first, and go from the last on; then any gives.
@@ -149,9 +151,15 @@ fn shrink(widths: &mut [usize], room: usize, some: &[usize]) -> bool {
     }
 }
 
+/// Columns that a text takes, letter by letter as it is cut: a picture that several letters make
+/// together counts as its parts.
+fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or_default()).sum()
+}
+
 /// So much of a text as fits, with `…` where something is missing.
 pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
+    if self::width(text) <= width {
         return text.to_owned();
     }
     let mut left = width.saturating_sub(1);
@@ -205,6 +213,23 @@ mod tests {
         ");
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("日本", 4), "日本");
+        // Pictures of several letters, which are wider together than each for itself, and joined ones.
+        for text in ["\u{260e}\u{fe0f}".repeat(30), "👩\u{200d}👧 ".repeat(30)] {
+            let mut table = Table::new(&[Column::text("A"), Column::long("B"), Column::text("C")]);
+            table.row([Cell::from("1"), text.into(), "2".into()]);
+            let text = table.text(narrow);
+            assert!(text.lines().all(|line| width(line) <= 40), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_came_from_outside_moves_no_cursor() {
+        let mut table = Table::new(&[Column::text("USER"), Column::text("CART")]);
+        table.row(["\u{1b}[2Jada".into(), Cell::toned(Tone::Dim, "\u{9b}31m \u{202e}x\n")]);
+        insta::assert_snapshot!(table.text(Terminal::default()), @r"
+        USER     CART
+        �[2Jada  �31m �x�
+        ");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -229,4 +229,29 @@ fn what_a_cluster_would_run_is_printed() {
         assert!(stream.contains(expected), "{expected}");
     }
     assert!(!stream.contains("kind: List"));
+}
+
+#[test]
+fn nothing_is_bought_where_there_is_no_stand_in() {
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", gateway.local_addr().unwrap());
+    let serve = std::thread::spawn(move || {
+        let (mut stream, _) = gateway.accept().unwrap();
+        let mut line = String::new();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        reader.read_line(&mut line).unwrap();
+        let body = r#"{"title": "Not Found", "detail": "there is nothing at /sandbox"}"#;
+        let head =
+            "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: application/problem+json";
+        write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        line
+    });
+    // The listener is gone after one request: a second one would be told of, too.
+    let output = run(&["purchase", "--gateway", &url, "--count", "3"]);
+    assert_eq!(serve.join().unwrap(), "GET /sandbox/checkout/none HTTP/1.1\r\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stderr),
+        "error: the shop takes payments at Stripe itself: this works only in sandbox mode\n"
+    );
 }

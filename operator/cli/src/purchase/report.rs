@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use storefront_inspect::tame;
 
 use super::{Purchase, Step};
 use crate::{
@@ -26,17 +27,21 @@ pub struct Summary {
 pub fn step(step: &Step, terminal: Terminal) -> String {
     let took = format!("{:>6} ms", step.took_ms);
     let name = terminal.paint(Tone::Good, &format!("{:9}", step.name));
-    format!("{name} {}  {}\n", terminal.paint(Tone::Dim, &took), step.said)
+    format!("{name} {}  {}\n", terminal.paint(Tone::Dim, &took), tame(&step.said))
 }
 
 /// One purchase of several.
 pub fn line(purchase: &Purchase, terminal: Terminal) -> String {
     let Purchase { user, order, error, took_ms, .. } = purchase;
     if let Some(error) = error {
-        return format!("{user}  {}  {error}\n", terminal.paint(Tone::Bad, "failed"));
+        return format!("{user}  {}  {}\n", terminal.paint(Tone::Bad, "failed"), tame(error));
     }
     let order = order.as_deref().unwrap_or_default();
-    format!("{user}  {}  order {order} in {took_ms} ms\n", terminal.paint(Tone::Good, "done"))
+    format!(
+        "{user}  {}  order {} in {took_ms} ms\n",
+        terminal.paint(Tone::Good, "done"),
+        tame(order)
+    )
 }
 
 /// Steps in their order, then the whole of those purchases that came to their end.

@@ -37,6 +37,25 @@ enum Stop {
     Late { step: &'static str, limit_s: u64, last: String },
 }
 
+const AT_STRIPE: &str = "the shop takes payments at Stripe itself: this works only in sandbox mode";
+
+/// Whether the shop has a stand-in for Stripe. Asked before anything is bought: at Stripe itself every
+/// session would stay, for days.
+pub async fn check_stand_in(client: &Client, arguments: &PurchaseArguments) -> anyhow::Result<()> {
+    if arguments.sandbox.is_some() {
+        return Ok(());
+    }
+    // The stand-in's own page says that it does not know this one; a gateway without a stand-in answers
+    // with a problem.
+    let url = below(&arguments.gateway, "sandbox/checkout/none");
+    // Whoever cannot be reached is told of by the purchase itself.
+    let Ok(answer) = client.get(&url).await else { return Ok(()) };
+    if answer.status == StatusCode::NOT_FOUND && answer.is_problem() {
+        anyhow::bail!(AT_STRIPE);
+    }
+    Ok(())
+}
+
 /// Somebody who buys.
 pub struct Shopper<'a> {
     client: Client,
@@ -164,11 +183,12 @@ impl<'a> Shopper<'a> {
 
     async fn pay(&self, session: &str, page: &url::Url) -> Result<(), Stop> {
         let step = "pay";
-        if page.host_str().is_some_and(|host| host == "stripe.com" || host.ends_with(".stripe.com"))
-        {
-            let problem =
-                "the shop takes payments at Stripe itself: this works only in sandbox mode";
-            return Err(Stop::Problem { step, problem: problem.into() });
+        let at_stripe = page
+            .host_str()
+            .is_some_and(|host| host == "stripe.com" || host.ends_with(".stripe.com"));
+        // Stripe's pages may have the shop's own name.
+        if at_stripe || session.starts_with("cs_live_") {
+            return Err(Stop::Problem { step, problem: AT_STRIPE.into() });
         }
         let failed = |source| Stop::Http { step, source };
         if let Some(sandbox) = &self.arguments.sandbox {

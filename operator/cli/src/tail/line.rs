@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use storefront_contract::Names;
-use storefront_inspect::{Content, Record, summary};
+use storefront_inspect::{Content, Record, summary, tame};
 
 use crate::{
     table::cut,
@@ -29,13 +29,13 @@ pub fn text(record: &Record, names: &Names, now: Timestamp, terminal: Terminal) 
 pub fn whole(record: &Record, terminal: Terminal) -> String {
     let header = |(name, value): &(String, Option<Vec<u8>>)| {
         let value = value.as_deref().map_or(Content::None, Content::text);
-        format!("{}: {}", terminal.paint(Tone::Dim, name), value.line())
+        format!("{}: {}", terminal.paint(Tone::Dim, &tame(name)), value.line())
     };
     let value = match Content::of(record.value.as_deref()) {
         Content::Json(json) => serde_json::to_string_pretty(&json).unwrap_or_default(),
         other => other.line(),
     };
-    let lines = record.headers.iter().map(header).chain(value.lines().map(str::to_owned));
+    let lines = record.headers.iter().map(header).chain(value.lines().map(tame));
     lines.flat_map(|line| ["    ".to_owned(), line, "\n".to_owned()]).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use storefront_inspect::tame;
 
 use super::story::{Kind, Story, Waiting};
 use crate::{
@@ -27,7 +28,7 @@ pub fn text(story: &Story, now: Timestamp, terminal: Terminal) -> String {
         text.push_str(&shop(order, terminal));
     }
     for note in &story.notes {
-        text.push_str(&terminal.paint(Tone::Dim, &format!("note: {note}")));
+        text.push_str(&terminal.paint(Tone::Dim, &format!("note: {}", tame(note))));
         text.push('\n');
     }
     text
@@ -83,7 +84,7 @@ fn wait(waiting: &Waiting) -> String {
 }
 
 fn shop(order: &Value, terminal: Terminal) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let text = |value: &Value| tame(value.as_str().unwrap_or("?"));
     let mail = text(&order["mail"]["state"]);
     let tone = if mail == "sent" { Tone::Good } else { Tone::Warning };
     format!(
