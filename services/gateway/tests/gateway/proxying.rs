@@ -29,8 +29,10 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
     let mut request =
         b"POST /payment/webhook HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
             .to_vec();
-    for chunk in body.chunks(size) {
-        request.extend_from_slice(format!("{:x};ext=1\r\n", chunk.len()).as_bytes());
+    for (index, chunk) in body.chunks(size).enumerate() {
+        // All extensions of a body together have a bound of 4096 bytes.
+        let extension = if index < 100 { ";ext=1" } else { "" };
+        request.extend_from_slice(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
         request.extend_from_slice(chunk);
         request.extend_from_slice(b"\r\n");
     }
