@@ -58,7 +58,8 @@ fn status(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut start = [0; STATUS_LINE_BYTES];
     stream.read_exact(&mut start)?;
     Ok(String::from_utf8_lossy(&start).into_owned())
@@ -78,9 +79,13 @@ mod tests {
         let server = std::thread::spawn(move || {
             for answer in answers {
                 let (mut client, _) = listener.accept().unwrap();
-                let mut request = [0; 1024];
-                let length = client.read(&mut request).unwrap();
-                assert!(request[..length].starts_with(b"GET /readyz HTTP/1.1\r\n"));
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    client.read_exact(&mut byte).unwrap();
+                    request.extend(byte);
+                }
+                assert!(request.starts_with(b"GET /readyz HTTP/1.1\r\n"));
                 write!(client, "HTTP/1.1 {answer}\r\n\r\n").unwrap();
             }
         });
