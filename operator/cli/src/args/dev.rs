@@ -6,7 +6,7 @@ use clap::Args;
 use storefront_contract::ServiceId;
 use url::Url;
 
-use super::values::{Listen, database_url, host_and_port, http_url};
+use super::values::{Listen, Unrepeated, database_url, host_and_port, http_url};
 use crate::output::Output;
 
 /// Flags of `dev`.
@@ -42,10 +42,10 @@ pub struct DevArguments {
     #[arg(long, value_name = "BROKERS", value_delimiter = ',')]
     pub kafka: Vec<String>,
     /// Use this PostgreSQL, `postgres://user:password@host/database`, instead of SQLite.
-    #[arg(long, value_name = "URL", value_parser = database_url)]
+    #[arg(long, value_name = "URL", value_parser = Unrepeated(database_url))]
     pub database: Option<String>,
     /// Use Stripe, or another stand-in, at this address.
-    #[arg(long, value_name = "URL", value_parser = http_url)]
+    #[arg(long, value_name = "URL", value_parser = Unrepeated(http_url))]
     pub stripe_api_base: Option<Url>,
     /// Hand mails to this server, without TLS, instead of the inbox.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]

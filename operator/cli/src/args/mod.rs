@@ -159,6 +159,10 @@ mod tests {
             assert_eq!(error.exit_code(), 2, "{error}");
             assert!(error.to_string().contains(flag), "{error}");
         }
+        for flag in ["--database", "--stripe-api-base"] {
+            let error = dev(flag, "mysql://shop:hunter2@localhost").unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "what may hold a password is repeated: {error}");
+        }
         let both = ["storefront", "dev", "a.yaml", "--ephemeral", "--data", "b"];
         assert!(Arguments::try_parse_from(both).is_err());
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     BrokerArguments, OutputArguments,
-    values::{http_url, span},
+    values::{Unrepeated, http_url, span},
 };
 
 const GATEWAY: &str = "http://127.0.0.1:8080";
@@ -27,7 +27,7 @@ pub struct OrdersArguments {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Address of the shop's gateway, to ask for one order.
-    #[arg(long, value_name = "URL", value_parser = http_url, default_value = GATEWAY,
+    #[arg(long, value_name = "URL", value_parser = Unrepeated(http_url), default_value = GATEWAY,
           env = "STOREFRONT_GATEWAY", hide_env_values = true)]
     pub gateway: Url,
     #[command(flatten)]
@@ -46,11 +46,11 @@ pub struct TraceArguments {
     #[arg(long, value_name = "SPAN", default_value = "all", value_parser = since)]
     pub since: Since,
     /// Address of the shop's gateway, to ask for orders.
-    #[arg(long, value_name = "URL", value_parser = http_url, default_value = GATEWAY,
+    #[arg(long, value_name = "URL", value_parser = Unrepeated(http_url), default_value = GATEWAY,
           env = "STOREFRONT_GATEWAY", hide_env_values = true)]
     pub gateway: Url,
     /// Address of a mail inbox with Mailpit's API, to look for mails.
-    #[arg(long, value_name = "URL", value_parser = http_url, default_value = "http://127.0.0.1:8025",
+    #[arg(long, value_name = "URL", value_parser = Unrepeated(http_url), default_value = "http://127.0.0.1:8025",
           env = "STOREFRONT_INBOX", hide_env_values = true)]
     pub inbox: Url,
     #[command(flatten)]
@@ -70,12 +70,12 @@ fn since(text: &str) -> Result<Since, String> {
 #[derive(Args, Debug)]
 pub struct PurchaseArguments {
     /// Address of the shop's gateway.
-    #[arg(long, value_name = "URL", value_parser = http_url, default_value = GATEWAY,
+    #[arg(long, value_name = "URL", value_parser = Unrepeated(http_url), default_value = GATEWAY,
           env = "STOREFRONT_GATEWAY", hide_env_values = true)]
     pub gateway: Url,
     /// Address of the stand-in for Stripe, to pay at its control API [default: pay on its checkout
     /// page, through the gateway].
-    #[arg(long, value_name = "URL", value_parser = http_url,
+    #[arg(long, value_name = "URL", value_parser = Unrepeated(http_url),
           env = "STOREFRONT_SANDBOX", hide_env_values = true)]
     pub sandbox: Option<Url>,
     /// What to buy, PRODUCT or PRODUCT:QUANTITY; may be repeated [default: one of the catalog's first].

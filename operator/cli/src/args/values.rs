@@ -1,7 +1,12 @@
 //! Values that flags take, with errors that say how to write them.
 
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, str::FromStr, time::Duration};
 
+use clap::{
+    Arg, Command,
+    builder::TypedValueParser,
+    error::{Error, ErrorKind},
+};
 use url::Url;
 
 /// An address to listen on: `HOST:PORT`, or `:PORT` for the loopback interface.
@@ -20,11 +25,27 @@ impl FromStr for Listen {
     }
 }
 
+/// Reads a value that may hold a password. clap repeats what is wrong; this does not.
+#[derive(Clone)]
+pub(super) struct Unrepeated<T>(pub fn(&str) -> Result<T, String>);
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Unrepeated<T> {
+    type Value = T;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, Error> {
+        let read = value.to_str().ok_or_else(|| "write it in UTF-8".to_owned()).and_then(self.0);
+        read.map_err(|fault| {
+            let flag = arg.map(ToString::to_string).unwrap_or_default();
+            let message = format!("invalid value for '{flag}': {fault}");
+            command.clone().error(ErrorKind::ValueValidation, message)
+        })
+    }
+}
+
 pub(super) fn database_url(text: &str) -> Result<String, String> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         Ok(text.to_owned())
     } else {
-        // The URL may hold a password: it is not repeated.
         Err("write postgres://user:password@host/database; without it SQLite is used".into())
     }
 }
