@@ -12,7 +12,7 @@ pub enum BadPath {
     Character,
     #[error("a percent sign in the path is not followed by two hexadecimal digits")]
     Encoding,
-    #[error("the path holds an encoded slash, backslash or control character")]
+    #[error("the path must not hold an encoded slash, backslash or control character")]
     Encoded,
     #[error("the path is not UTF-8")]
     NotUtf8,

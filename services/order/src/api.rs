@@ -90,7 +90,12 @@ fn routes() -> Api<Orders> {
             "example": examples::ORDER_ID,
         }))
         .answers::<Shown>(200, "The order", order)
-        .problems([no_order("there is no such order, or not yet"), unreadable()]);
+        .problems([
+            no_order(
+                "there is no such order, or not yet; look again some moments after the payment",
+            ),
+            unreadable(),
+        ]);
     Api::default().route(operation, get(show))
 }
 
@@ -100,14 +105,18 @@ async fn show(
 ) -> Result<Json<Shown>, Problem> {
     let parsed = Some(&order_id).filter(|id| id.len() == UUID_LENGTH);
     let Some(id) = parsed.and_then(|id| Uuid::try_parse(id).ok()) else {
-        return Err(no_order("an order's id is a UUID, such as the one in the mail"));
+        return Err(no_order(
+            "an order's id is a UUID; look it up in the mail, or ask /payment/verify",
+        ));
     };
     match load(&orders.database, id).await {
         Ok(Some(mut order)) => {
             order.mail = Some(orders.mails.of_order(id).await);
             Ok(Json(order))
         }
-        Ok(None) => Err(no_order(format!("there is no order {id}, or not yet"))),
+        Ok(None) => Err(no_order(format!(
+            "there is no order {id}, or not yet; look again some moments after the payment"
+        ))),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(order.id = %id, %error, cause, "an order could not be shown");

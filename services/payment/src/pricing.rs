@@ -34,11 +34,11 @@ pub enum PricingError {
     UnknownProducts(Vec<String>),
     #[error("prices have changed")]
     PricesChanged(Vec<PriceChange>),
-    #[error("the cart's sum is beyond what can be counted")]
+    #[error("the cart's sum is beyond what can be counted; remove something")]
     Overflow,
-    #[error("the cart costs {amount}, and the smallest payment is {least}")]
+    #[error("the cart costs {amount}, and the smallest payment is {least}; add something")]
     TooSmall { amount: Money, least: Money },
-    #[error("the cart costs {amount}, and the largest payment is {most}")]
+    #[error("the cart costs {amount}, and the largest payment is {most}; remove something")]
     TooLarge { amount: Money, most: Money },
     #[error("the cart does not fit the payment's metadata")]
     Metadata(#[source] CartError),
@@ -140,11 +140,11 @@ mod tests {
         let said = |cart: &str| charged(cart).unwrap_err().to_string();
         assert_eq!(
             said(r#"{"id": "gift", "quantity": 1}"#),
-            "the cart costs ₹0.00, and the smallest payment is ₹0.50"
+            "the cart costs ₹0.00, and the smallest payment is ₹0.50; add something"
         );
         assert_eq!(
             said(r#"{"id": "phone", "quantity": 1000}"#),
-            "the cart costs ₹1,89,99,000.00, and the largest payment is ₹99,99,999.99"
+            "the cart costs ₹1,89,99,000.00, and the largest payment is ₹99,99,999.99; remove something"
         );
     }
 

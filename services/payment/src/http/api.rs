@@ -108,7 +108,7 @@ pub(super) fn create() -> Operation {
             create::invalid_key(),
             Problem::of(StatusCode::BAD_REQUEST)
                 .detail("the body is not JSON: expected value at line 1 column 1"),
-            Problem::of(StatusCode::PAYLOAD_TOO_LARGE).detail("the request's body is too large"),
+            Problem::of(StatusCode::PAYLOAD_TOO_LARGE).detail("the request's body is too large; send a smaller one"),
             Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE)
                 .detail("the body must be sent with Content-Type: application/json"),
         ])
@@ -216,7 +216,7 @@ pub(super) fn webhook() -> Operation {
         .problems([
             webhook::invalid_signature(SignatureError::Mismatch),
             webhook::no_event(),
-            Problem::of(StatusCode::PAYLOAD_TOO_LARGE).detail("the request's body is too large"),
+            Problem::of(StatusCode::PAYLOAD_TOO_LARGE).detail("the request's body is too large; send a smaller one"),
         ])
         .problems(provider_problems())
 }

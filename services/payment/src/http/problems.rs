@@ -51,7 +51,10 @@ pub(super) fn pricing(error: &PricingError, currency: Currency) -> Problem {
     match error {
         PricingError::UnknownProducts(products) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Unknown product")
-                .detail(format!("the shop does not sell {}", products.join(", ")))
+                .detail(format!(
+                    "the shop does not sell {}; remove it from the cart",
+                    products.join(", ")
+                ))
                 .with("product", products.first())
                 .with("products", products)
         }
@@ -62,6 +65,7 @@ pub(super) fn pricing(error: &PricingError, currency: Currency) -> Problem {
                 let comma = if detail.is_empty() { "" } else { ", " };
                 write!(detail, "{comma}{} costs {now} now", change.product).ok();
             }
+            detail.push_str("; show it to the shopper, and send what they agree to");
             let first = changes.first();
             Problem::new(StatusCode::CONFLICT, "Price changed")
                 .detail(detail)
@@ -80,15 +84,18 @@ pub(super) fn pricing(error: &PricingError, currency: Currency) -> Problem {
 /// Stripe's last word on a payment, by its code.
 pub(super) fn refused(reason: &str) -> Problem {
     match reason {
-        "amount_too_small" | "amount_too_large" => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Amount not payable")
-                .detail("the payment provider does not take this amount")
-        }
+        "amount_too_small" => not_payable("small; add something to the cart"),
+        "amount_too_large" => not_payable("large; remove something from the cart"),
         "email_invalid" => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid request")
             .detail("/email is no address that the payment provider takes"),
         _ => Problem::new(StatusCode::BAD_GATEWAY, "Payment refused")
             .detail("the payment provider refuses this payment"),
     }
+}
+
+fn not_payable(why: &str) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Amount not payable")
+        .detail(format!("for the payment provider the amount is too {why}"))
 }
 
 /// Stripe is slow, away or unhappy with us: the same request may be sent again.

@@ -94,8 +94,9 @@ pub(super) fn no_id() -> Problem {
 }
 
 pub(super) fn not_ours() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "Unknown session")
-        .detail("there is no such Checkout session in this shop")
+    Problem::new(StatusCode::NOT_FOUND, "Unknown session").detail(
+        "there is no such Checkout session in this shop; use the id that POST /payment answered",
+    )
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use axum::{
     Router,
     body::to_bytes,
     extract::{MatchedPath, Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use serde_json::{Map, Value};
 use tracing::Instrument;
 
 use super::Exchange;
@@ -27,7 +28,34 @@ const DETAIL_MAX_BYTES: usize = 1024;
 /// Wraps a service's whole router: call it last. A fallback of the router's own is replaced by the
 /// 404 problem.
 pub fn finish(router: Router, metrics: &Metrics) -> Router {
-    router.fallback(not_found).layer(from_fn_with_state(metrics.http().clone(), observe))
+    let router =
+        router.fallback(not_found).layer(from_fn_with_state(metrics.http().clone(), observe));
+    // Which methods a path has, axum says outside of a router's layers only.
+    Router::new().fallback_service(router).layer(from_fn(name_methods))
+}
+
+/// Adds to a 405 what is allowed, in words.
+async fn name_methods(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(body) = to_bytes(body, DETAIL_MAX_BYTES).await else {
+        return Problem::of(parts.status).into_response();
+    };
+    let Some(allowed) = parts.headers.get(header::ALLOW).and_then(|value| value.to_str().ok())
+    else {
+        return Response::from_parts(parts, body.into());
+    };
+    let Ok(mut problem) = serde_json::from_slice::<Map<String, Value>>(&body) else {
+        return Response::from_parts(parts, body.into());
+    };
+    let detail = format!("allowed here: {}", allowed.replace(',', ", "));
+    problem.entry("detail").or_insert_with(|| detail.into());
+    let body = Value::Object(problem).to_string();
+    parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    Response::from_parts(parts, body.into())
 }
 
 /// The 404 of a path that no route matches.
@@ -178,6 +206,7 @@ mod tests {
             assert_eq!((got, &*content_type), (status, "application/problem+json"), "{body}");
             assert!(body.contains("\"traceId\""), "{body}");
             assert!(!body.contains("with a message"), "{body}");
+            assert_eq!(status == 405, body.contains(r#""detail":"allowed here: POST""#), "{body}");
         }
     }
 

@@ -12,6 +12,7 @@ mod limits;
 mod refusal;
 mod router;
 mod server;
+mod shape;
 mod timer;
 
 pub use exchange::Exchange;
