@@ -34,7 +34,7 @@ pub struct Answer {
 /// Why there is no answer, or not the one that was hoped for.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    #[error("{origin} cannot be reached{}", causes(.source.as_ref()))]
+    #[error("{origin} cannot be reached{}; check the address, and that a shop runs there", causes(.source.as_ref()))]
     Unreachable { origin: String, source: Box<dyn Error + Send + Sync> },
     #[error("{origin} did not answer within {} s", ANSWER_LIMIT.as_secs())]
     Silent { origin: String },

@@ -11,7 +11,7 @@ use storefront_operator::manifest::{self, MAX_BYTES, Manifest, ManifestError};
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read the manifest {}", .file.display())]
+    #[error("cannot read the manifest {}; give a file with one Storefront", .file.display())]
     Unreadable {
         file: PathBuf,
         #[source]

@@ -105,7 +105,7 @@ fn hint(similar: &[String]) -> String {
 }
 
 fn span(start: i64, end: i64) -> String {
-    if start == end { "none".into() } else { format!("{start} to {}", end - 1) }
+    if start == end { "none".into() } else { format!("{start} to {}; choose one of them", end - 1) }
 }
 
 impl InspectError {

@@ -42,7 +42,7 @@ pub enum DevError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot read the Secret's file {}", .file.display())]
+    #[error("cannot read the Secret's file {}; create it, with the value of this key", .file.display())]
     Secret {
         file: PathBuf,
         #[source]

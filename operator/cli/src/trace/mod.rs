@@ -43,7 +43,7 @@ pub async fn run(arguments: &TraceArguments) -> anyhow::Result<Exit> {
             notes.push_str(note);
         }
         bail!(
-            "nothing is known of {:?}: no message on {looked} topics has it as order, session, user or key{notes}",
+            "nothing is known of {:?}: no message on {looked} topics has it as order, session, user or key; check the id, and --kafka{notes}",
             arguments.id
         );
     }
