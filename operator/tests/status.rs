@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use storefront_contract::CATALOG;
 use storefront_operator::{
     Storefront,
     api::{GroupStatus, StorefrontStatus, TopicStatus},
@@ -54,7 +55,8 @@ impl Shop {
     fn well(&self) -> Observed {
         let running =
             Workload { wanted: 1, updated: 1, ready: 1, total: 1, is_current: true, trouble: None };
-        let parts = ["gateway", "payment", "order", "email", "analytics", "kafka", "database"];
+        let services = CATALOG.iter().map(|entry| entry.id.name());
+        let parts = services.chain(["kafka", "database"]);
         let topic = |topic: &storefront_operator::plan::TopicPlan| TopicStatus {
             name: topic.name.clone(),
             partitions: topic.partitions,
@@ -64,13 +66,11 @@ impl Shop {
         let group = |name: &str| GroupStatus { name: name.into(), members: 1, lag: 0 };
         Observed {
             url: Some("http://demo-gateway.shops:8080/".into()),
-            workloads: parts.map(|part| (part.to_owned(), running.clone())).into(),
+            workloads: parts.map(|part| (part.to_owned(), running.clone())).collect(),
             brokers: Brokers::Seen(BrokerFacts {
                 brokers: 1,
                 topics: self.plan.topics.iter().map(topic).collect(),
-                groups: Some(
-                    ["order-service", "email-service", "analytic-service"].map(group).into(),
-                ),
+                groups: Some(CATALOG.iter().filter_map(|entry| entry.group).map(group).collect()),
             }),
             ..Observed::default()
         }

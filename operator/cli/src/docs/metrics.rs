@@ -39,7 +39,10 @@ pub fn document() -> anyhow::Result<String> {
         metrics.http();
         consumer::register_metrics(metrics);
     });
-    table(&mut text, "Every consumer: order, email, analytics", &without(&consumer, &sender));
+    let consumers: Vec<_> =
+        CATALOG.iter().filter(|entry| entry.group.is_some()).map(|entry| entry.id.name()).collect();
+    let title = format!("Every consumer: {}", consumers.join(", "));
+    table(&mut text, &title, &without(&consumer, &sender));
     for entry in CATALOG {
         let own = without(&of(entry.id)?, &consumer);
         if !own.is_empty() {
