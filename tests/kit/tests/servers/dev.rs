@@ -15,7 +15,8 @@ gateway=$8
 [ "$gateway" = 127.0.0.1:0 ] && gateway=127.0.0.1:28080
 echo 'not the line'
 echo "{\"ready\": true, \"gateway\": \"$gateway\", \"kafka\": \"127.0.0.1:29092\", \"sandbox\": \
-\"http://127.0.0.1:22111/\", \"inbox\": \"x\", \"smtp\": \"smtp://y\", \"services\": {\"order\": 1}}"
+\"http://127.0.0.1:22111/\", \"inbox\": \"x\", \"console\": \"c\", \"smtp\": \"smtp://y\", \
+\"services\": {\"order\": 1}}"
 while :; do sleep 1 & wait $!; done
 "#;
 
@@ -35,7 +36,7 @@ async fn it_is_started_killed_and_comes_back_with_the_same_ports_and_data() {
     assert_eq!(dev.ready().sandbox, "http://127.0.0.1:22111");
     assert_eq!(dev.ready().smtp, "y");
     assert_eq!(dev.ready().services["order"], 1);
-    assert!(dev.log().contains("--smtp-listen 127.0.0.1:0 --without x"), "{}", dev.log());
+    assert!(dev.log().contains("--console-listen 127.0.0.1:0 --without x"), "{}", dev.log());
 
     dev.kill().unwrap();
     assert!(dev.process_id().is_err());
