@@ -85,6 +85,8 @@ fn dev(terminal: &mut Terminal) {
         ":0",
         "--smtp-listen",
         ":0",
+        "--console-listen",
+        ":0",
     ];
     terminal.run(&["deploy"]);
     terminal.run(&["validate"]);
