@@ -1,5 +1,20 @@
-//! Wires watches to attempts: which events wake which shop, how many are looked at at once, and how all of
-//! it ends.
+//! The operator at work: everything that speaks with a cluster and its brokers is below this module, and
+//! nothing else of the library does. Here watches are wired to attempts: which events wake which shop, how
+//! many are looked at at once, and how all of it ends.
+
+pub mod apply;
+mod brokers;
+pub mod cluster;
+pub mod context;
+pub mod error;
+mod finalize;
+pub mod kinds;
+pub mod leader;
+pub mod metrics;
+pub mod observe;
+pub mod reconcile;
+pub mod server;
+pub mod topics;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -28,15 +43,12 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{
-    api::Storefront,
-    cluster::{Cluster, FIELD_MANAGER},
-    context::{Context, Looks, Retries},
-    leader::Fence,
-    metrics::Metrics,
-    reconcile::{error_policy, reconcile},
-    render::Options,
-};
+use crate::{api::Storefront, render::Options};
+use cluster::{Cluster, FIELD_MANAGER};
+use context::{Context, Looks, Retries};
+use leader::Fence;
+use metrics::Metrics;
+use reconcile::{error_policy, reconcile};
 
 const MANAGED: &str = "app.kubernetes.io/managed-by=storefront-operator";
 const INSTANCE: &str = "app.kubernetes.io/instance";
@@ -107,6 +119,27 @@ pub async fn run(run: Run, shutdown: impl Future<Output = ()> + Send + Sync + 's
         .await;
 }
 
+/// A kind of objects in namespaces, of which watches read the metadata.
+trait Watched:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + 'static
+{
+}
+
+impl<K> Watched for K where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static
+{
+}
+
 fn api<K>(run: &Run) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -118,15 +151,7 @@ where
 }
 
 /// Metadata of one kind's objects that have our label: each wakes the shop that its labels name.
-fn children<K>(run: &Run) -> impl Stream<Item = ObjectRef<Storefront>> + Send + 'static
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + 'static,
-{
+fn children<K: Watched>(run: &Run) -> impl Stream<Item = ObjectRef<Storefront>> + Send + 'static {
     let api: Api<PartialObjectMeta<K>> = api(run);
     let events = watcher::watcher(api, watcher::Config::default().labels(MANAGED));
     events.backoff(DefaultBackoff::default()).touched_objects().filter_map(|object| {
@@ -139,18 +164,10 @@ where
 
 /// Metadata of objects of others: each wakes every shop of its namespace that is not well, or that may
 /// use it. A shop is woken too often rather than never: an attempt that finds nothing writes nothing.
-fn others<K>(
+fn others<K: Watched>(
     run: &Run,
     storefronts: Store<Storefront>,
-) -> impl Stream<Item = ObjectRef<Storefront>> + Send + 'static
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + 'static,
-{
+) -> impl Stream<Item = ObjectRef<Storefront>> + Send + 'static {
     let api: Api<PartialObjectMeta<K>> = api(run);
     let events = watcher::watcher(api, watcher::Config::default().labels(&format!("!{INSTANCE}")));
     let touched = events.backoff(DefaultBackoff::default()).touched_objects();
@@ -177,7 +194,6 @@ fn refers_to(storefront: &Storefront, name: &str) -> bool {
         external.and_then(|kafka| Some(kafka.tls.as_ref()?.ca_secret_ref.as_ref()?.name.as_str())),
         spec.database.as_ref().and_then(|d| Some(d.external.as_ref()?.secret_ref.name.as_str())),
         spec.smtp().and_then(|smtp| Some(smtp.secret_ref.as_ref()?.name.as_str())),
-        spec.smtp().and_then(|smtp| Some(smtp.ca_secret_ref.as_ref()?.name.as_str())),
         spec.smtp().and_then(|smtp| Some(smtp.ca_secret_ref.as_ref()?.name.as_str())),
     ];
     names.into_iter().flatten().any(|used| used == name)

@@ -9,11 +9,13 @@ use std::{
 use clap::Parser;
 use kube::Client;
 use storefront_operator::{
-    controller::{self, Run},
-    leader::{Candidate, Fence},
-    metrics::Metrics,
+    controller::{
+        self, Run,
+        leader::{Candidate, Fence},
+        metrics::Metrics,
+        server::{self, Life},
+    },
     render::Options,
-    server::{self, Life},
 };
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;

@@ -22,10 +22,8 @@ use kube::{
 use serde_json::{Value, json};
 use storefront_operator::{
     Storefront,
-    controller::{self, Run},
+    controller::{self, Run, leader::Fence, metrics::Metrics},
     crd,
-    leader::Fence,
-    metrics::Metrics,
     render::Options,
 };
 use storefront_testkit::Kubernetes;

@@ -17,12 +17,10 @@ use uuid::Uuid;
 
 use crate::{
     api::{API_VERSION, KIND, Storefront, StorefrontStatus},
-    apply::apply,
-    brokers,
-    cluster::FIELD_MANAGER,
-    context::Context,
-    error::Error,
-    finalize, observe,
+    controller::{
+        apply::apply, brokers, cluster::FIELD_MANAGER, context::Context, error::Error, finalize,
+        observe,
+    },
     plan::{Placement, Plan, plan},
     render::{Input, render},
     status::{Observed, Outcome, events, says_the_same, status},

@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    cluster::{Cluster, FIELD_MANAGER},
-    error::Error,
-    kinds,
-    observe::Live,
+    controller::{
+        cluster::{Cluster, FIELD_MANAGER},
+        error::Error,
+        kinds,
+        observe::Live,
+    },
     render::{Object, RETAIN},
 };
 

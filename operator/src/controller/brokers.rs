@@ -12,14 +12,17 @@ use storefront_inspect::{InspectError, Scope, Session};
 
 use crate::{
     api::{self, Storefront},
-    context::{Context, Seen},
-    error::Error,
-    kinds, names,
-    observe::{Live, References},
+    controller::{
+        context::{Context, Seen},
+        error::Error,
+        kinds,
+        observe::{Live, References},
+        topics::{self, Decision, Ownership},
+    },
+    names,
     plan::Plan,
     render::RETAIN,
     status::{Brokers, Observed, TopicTrouble, Trouble},
-    topics::{self, Decision, Ownership},
 };
 
 /// Key of the ConfigMap that lists our topics, one a line.

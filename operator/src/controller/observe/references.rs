@@ -8,9 +8,7 @@ use kube::core::DynamicObject;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    cluster::Cluster,
-    error::Error,
-    kinds,
+    controller::{cluster::Cluster, error::Error, kinds},
     plan::{Plan, cluster},
     references::{self, Kind, Missing},
 };

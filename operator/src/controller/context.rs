@@ -18,9 +18,7 @@ use kube::{
 
 use crate::{
     api::Storefront,
-    cluster::Cluster,
-    error::Error,
-    kinds,
+    controller::{cluster::Cluster, error::Error, kinds},
     render::{Apis, Options},
     status::{Brokers, Event, MissingApi, TopicTrouble},
 };

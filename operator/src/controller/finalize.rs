@@ -13,14 +13,16 @@ use serde_json::json;
 
 use crate::{
     api::{DeletionPolicy, KIND, Storefront},
-    brokers::{blocking, ledger, properties},
-    context::Context,
-    error::Error,
-    kinds, names, observe,
+    controller::{
+        brokers::{blocking, ledger, properties},
+        context::Context,
+        error::Error,
+        kinds, observe, topics,
+    },
+    names,
     plan::{Placement, plan},
     render::Apis,
     status::Event,
-    topics,
 };
 
 const FINALIZER: &str = "storefront.dev/topics";

@@ -8,7 +8,7 @@ use kube::{
 };
 use serde_json::Value;
 
-use crate::{error::Error, leader::Fence, metrics::Metrics};
+use crate::controller::{error::Error, leader::Fence, metrics::Metrics};
 
 /// Field manager of everything that is applied.
 pub const FIELD_MANAGER: &str = "storefront-operator";

@@ -10,9 +10,8 @@ use kube::{ResourceExt, core::DynamicObject};
 
 use crate::{
     api::Storefront,
-    cluster::Cluster,
-    error::Error,
-    kinds, names,
+    controller::{cluster::Cluster, error::Error, kinds},
+    names,
     plan::Plan,
     render::{Apis, Generated},
     status::Workload,

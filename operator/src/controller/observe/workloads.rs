@@ -8,8 +8,7 @@ use serde_json::Value;
 
 use super::Live;
 use crate::{
-    cluster::Cluster,
-    error::Error,
+    controller::{cluster::Cluster, error::Error},
     status::{Trouble, Workload},
 };
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use axum::{Router, http::StatusCode, routing::get};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::metrics::Metrics;
+use crate::controller::metrics::Metrics;
 
 /// After this long without a sign of life the process should be started anew.
 const STUCK_AFTER_S: u64 = 60;
