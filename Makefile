@@ -27,7 +27,7 @@ dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more fla
 
 # The kit is run as built: `cargo run` would build it again with its own set of features.
 .PHONY: test
-test: tools kubernetes ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
+test: tools kubernetes helm ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
 	cargo build --workspace --all-features --all-targets
 	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-testkit up -- \
 	    cargo test --workspace --all-features --no-fail-fast
@@ -58,6 +58,19 @@ $(kube_apiserver):
 	    k8s.io/kubernetes/cmd/kube-apiserver
 	mv $@.partial $@
 
+# Its flags say what a build from its own sources would: the release, and the Kubernetes that it is for.
+helm_version := 3.22.0
+helm := $(cache)/helm-$(helm_version)/helm
+.PHONY: helm
+helm: $(helm) ## Build Helm for tests
+$(helm):
+	GOBIN=$(@D).partial CGO_ENABLED=0 go install -trimpath -ldflags "-s -w \
+	    -X helm.sh/helm/v3/internal/version.version=v$(helm_version) \
+	    $(foreach package,chartutil lint/rules,-X helm.sh/helm/v3/pkg/$(package).k8sVersionMajor=1 \
+	    -X helm.sh/helm/v3/pkg/$(package).k8sVersionMinor=34)" helm.sh/helm/v3/cmd/helm@v$(helm_version)
+	rm -rf $(@D)
+	mv $(@D).partial $(@D)
+
 .PHONY: check
 check: $(deny) ## Formatting, lints, licences
 	cargo fmt --all --check
@@ -72,6 +85,7 @@ generate: ## Write the generated files: schemas, crds, docs, compose
 	cargo run --quiet --package storefront-contract --bin storefront-schemas -- services/contract/schemas
 	cargo run --quiet --package storefront -- crds > crds/storefront.yaml.new
 	mv crds/storefront.yaml.new crds/storefront.yaml
+	cp crds/storefront.yaml charts/storefront-operator/files/storefront.yaml
 	cargo run --quiet --package storefront -- docs docs
 	cargo run --quiet --package storefront -- render examples/demo.yaml --compose examples/compose.yaml
 
