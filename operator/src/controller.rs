@@ -16,6 +16,9 @@ pub mod reconcile;
 pub mod server;
 pub mod topics;
 
+pub use brokers::older_twin;
+pub use finalize::{FINALIZER, is_needed as needs_finalizer};
+
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt, future::ready};

@@ -43,17 +43,53 @@ pub fn load(file: &str, text: &str) -> Result<Manifest, ManifestError> {
     let error = |problems| ManifestError { file: file.to_owned(), problems };
     let documents = documents::parse(text).map_err(|problem| error(vec![problem]))?;
     let document = only_storefront(&documents).map_err(|problem| error(vec![problem]))?;
+    read(text, &documents, document).map_err(error)
+}
+
+/// Reads every Storefront in `text`, at least one, with the same checks.
+pub fn load_all(file: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    let error = |problems| ManifestError { file: file.to_owned(), problems };
+    let documents = documents::parse(text).map_err(|problem| error(vec![problem]))?;
+    let (mut manifests, mut problems) = (Vec::new(), Vec::new());
+    for document in documents.iter().filter(|document| document.is_storefront()) {
+        match read(text, &documents, document) {
+            Ok(manifest) => manifests.push(manifest),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if manifests.is_empty() && problems.is_empty() {
+        problems.push(no_storefront(&documents));
+    }
+    if problems.is_empty() { Ok(manifests) } else { Err(error(problems)) }
+}
+
+/// What the API server refuses of an edit, in its words: the rules that look at the object before it.
+#[cfg(feature = "cel")]
+pub fn refused_edits(before: &Storefront, after: &Storefront) -> Result<Vec<Problem>, String> {
+    let text = |error: serde_json::Error| error.to_string();
+    let schema = crate::crd::schema().map_err(|error| error.to_string())?;
+    let before = serde_json::to_value(before).map_err(text)?;
+    let after = serde_json::to_value(after).map_err(text)?;
+    let refused = cel::check_edit(&schema, &before, &after).into_iter();
+    Ok(refused.map(|Finding { path, message, .. }| Problem { line: None, path, message }).collect())
+}
+
+/// One Storefront, with what stands beside it in the file.
+fn read(
+    text: &str,
+    documents: &[Document<'_>],
+    document: &Document<'_>,
+) -> Result<Manifest, Vec<Problem>> {
     let object = schema::without_nulls(&document.value);
-    let (findings, storefront) =
-        check(object).map_err(|message| error(vec![Problem::new(message)]))?;
+    let (findings, storefront) = check(object).map_err(|message| vec![Problem::new(message)])?;
     let Some(storefront) = storefront.filter(|_| findings.is_empty()) else {
         let mut problems: Vec<_> =
             findings.into_iter().map(|finding| finding.located(text, document.index)).collect();
         problems.sort_by(|(a, left), (b, right)| (a, &left.path).cmp(&(b, &right.path)));
-        return Err(error(problems.into_iter().map(|(_, problem)| problem).collect()));
+        return Err(problems.into_iter().map(|(_, problem)| problem).collect());
     };
     let mut manifest = Manifest { storefront, config_maps: BTreeMap::new(), ignored: Vec::new() };
-    for other in documents.iter().filter(|other| other.index != document.index) {
+    for other in documents.iter().filter(|other| !other.is_storefront()) {
         if other.kind() == "ConfigMap" {
             manifest.config_maps.insert(other.name().to_owned(), text_data(&other.value));
         } else {

@@ -65,3 +65,45 @@ fn a_manifest_beyond_the_limit_is_not_parsed() {
     let error = manifest::load("huge.yaml", &text).unwrap_err();
     assert!(error.to_string().contains("at most"), "{error}");
 }
+
+#[test]
+fn several_storefronts_in_a_file_are_read_and_everything_wrong_is_told() {
+    let shop = |name: &str, spec: &str| {
+        format!(
+            "apiVersion: storefront.dev/v1alpha1\nkind: Storefront\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        )
+    };
+    let right = "{payment: {sandbox: {}}}";
+    let text = [shop("one", right), shop("two", right)].join("---\n");
+    let manifests = manifest::load_all("shops.yaml", &text).unwrap();
+    let names: Vec<_> =
+        manifests.iter().filter_map(|it| it.storefront.metadata.name.clone()).collect();
+    assert_eq!(names, ["one", "two"]);
+    let text = [shop("one", "{}"), shop("two", right), shop("Three", right)].join("---\n");
+    let error = manifest::load_all("shops.yaml", &text).unwrap_err();
+    let lines: Vec<_> = error.problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [Some(4), Some(13)], "{error}");
+    let none = manifest::load_all("shops.yaml", "kind: Secret\n").unwrap_err();
+    assert!(none.to_string().contains("is no Storefront"), "{none}");
+}
+
+#[test]
+fn an_edit_is_refused_in_the_words_of_the_api_server() {
+    let shop = |spec: &str| {
+        let text = format!(
+            "apiVersion: storefront.dev/v1alpha1\nkind: Storefront\nmetadata: {{name: demo}}\nspec: {spec}\n"
+        );
+        manifest::load("shop.yaml", &text).unwrap().storefront
+    };
+    let before = shop("{payment: {sandbox: {}}, kafka: {prefix: a., managed: {version: 4.1.0}}}");
+    assert_eq!(manifest::refused_edits(&before, &before), Ok(vec![]));
+    let after = shop(
+        "{payment: {sandbox: {}}, currency: EUR, kafka: {prefix: b., managed: {version: 4.0.0}}}",
+    );
+    let refused: Vec<_> = manifest::refused_edits(&before, &after)
+        .unwrap()
+        .into_iter()
+        .map(|problem| format!("{}: {}", problem.path, problem.message))
+        .collect();
+    insta::assert_snapshot!(refused.join("\n"));
+}

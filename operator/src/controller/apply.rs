@@ -23,7 +23,7 @@ use crate::{
 
 /// What was applied last: together with a look at the object it says whether there is a difference,
 /// also when a field is not wanted any more.
-const APPLIED_HASH: &str = "storefront.dev/applied-hash";
+pub const APPLIED_HASH: &str = "storefront.dev/applied-hash";
 
 /// Field manager of a number of instances that a scaler is about to take over.
 const HANDOVER: &str = "storefront-operator-handover";
@@ -86,20 +86,8 @@ async fn hand_over_replicas(
     object: &Object,
     live: &Live,
 ) -> Result<(), Error> {
+    let Some(there) = replicas_to_hand_over(objects, object, live) else { return Ok(()) };
     let (kind, name) = (object.kind(), object.name());
-    let is_scaled = objects
-        .iter()
-        .any(|other| other.kind() == "HorizontalPodAutoscaler" && other.name() == name);
-    let Some(there) = live.find(kind, name).filter(|_| kind == "Deployment" && is_scaled) else {
-        return Ok(());
-    };
-    let ours = there.managed_fields().iter().any(|fields| {
-        let owned = fields.fields_v1.as_ref().map(|fields| &fields.0["f:spec"]["f:replicas"]);
-        fields.manager.as_deref() == Some(FIELD_MANAGER) && owned.is_some_and(|o| !o.is_null())
-    });
-    if !ours {
-        return Ok(());
-    }
     let resource = kinds::resource(object.api_version(), kind);
     let replicas = json!({
         "apiVersion": object.api_version(),
@@ -108,6 +96,24 @@ async fn hand_over_replicas(
         "spec": {"replicas": there.data["spec"]["replicas"]},
     });
     cluster.apply_as(HANDOVER, namespace, &resource, name, &replicas).await.map(|_| ())
+}
+
+/// The Deployment in the cluster whose number of instances is ours and is about to be a scaler's.
+pub fn replicas_to_hand_over<'a>(
+    objects: &[Object],
+    object: &Object,
+    live: &'a Live,
+) -> Option<&'a DynamicObject> {
+    let (kind, name) = (object.kind(), object.name());
+    let is_scaled = objects
+        .iter()
+        .any(|other| other.kind() == "HorizontalPodAutoscaler" && other.name() == name);
+    let there = live.find(kind, name).filter(|_| kind == "Deployment" && is_scaled)?;
+    let ours = there.managed_fields().iter().any(|fields| {
+        let owned = fields.fields_v1.as_ref().map(|fields| &fields.0["f:spec"]["f:replicas"]);
+        fields.manager.as_deref() == Some(FIELD_MANAGER) && owned.is_some_and(|o| !o.is_null())
+    });
+    ours.then_some(there)
 }
 
 /// The template of a disk cannot change: the set goes without its pods and disks, and is made anew once it
@@ -150,7 +156,8 @@ async fn grow_disks(
     Ok(())
 }
 
-fn with_hash(object: &Object) -> Result<Value, Error> {
+/// What is applied: the object, with a hash of itself.
+pub fn with_hash(object: &Object) -> Result<Value, Error> {
     let mut value = serde_json::to_value(object).map_err(|source| Error::Json {
         kind: object.kind().to_owned(),
         name: object.name().to_owned(),
@@ -161,14 +168,15 @@ fn with_hash(object: &Object) -> Result<Value, Error> {
     Ok(value)
 }
 
-fn is_applied(wanted: &Value, there: &DynamicObject) -> bool {
+/// Whether there is nothing to apply.
+pub fn is_applied(wanted: &Value, there: &DynamicObject) -> bool {
     let Ok(live) = serde_json::to_value(there) else { return false };
     compare::holds(wanted, &live)
 }
 
 /// An object that another controller owns is not ours to change. A Storefront of our own name with
 /// another uid is gone: what it has left is taken up before it is collected.
-fn not_taken(object: &Object, there: &DynamicObject) -> Result<(), Error> {
+pub fn not_taken(object: &Object, there: &DynamicObject) -> Result<(), Error> {
     let ours = object.metadata().owner_references.iter().flatten().next();
     let is_ours = |owner: &OwnerReference| {
         ours.is_some_and(|ours| (&ours.kind, &ours.name) == (&owner.kind, &owner.name))
@@ -195,18 +203,25 @@ async fn prune(
     let mut deleted = 0;
     for there in &live.objects {
         let Some(types) = &there.types else { continue };
-        let name = there.name_any();
-        let wanted = objects.iter().any(|o| o.kind() == types.kind && o.name() == name);
-        let ours = there.owner_references().iter().any(|owner| owner.uid == uid);
-        let goes_already = there.metadata.deletion_timestamp.is_some();
-        let retained = there.annotations().contains_key(RETAIN);
-        if wanted || !ours || goes_already || retained {
+        if !is_pruned(there, objects, uid) {
             continue;
         }
+        let name = there.name_any();
         let resource = kinds::resource(&types.api_version, &types.kind);
         cluster.delete(namespace, &resource, there, false).await?;
         tracing::info!(object.kind = types.kind, object.name = name, "deleted");
         deleted += 1;
     }
     Ok(deleted)
+}
+
+/// Whether an object is ours and not wanted any more, and goes.
+pub fn is_pruned(there: &DynamicObject, objects: &[Object], uid: &str) -> bool {
+    let Some(types) = &there.types else { return false };
+    let name = there.name_any();
+    let wanted = objects.iter().any(|o| o.kind() == types.kind && o.name() == name);
+    let ours = there.owner_references().iter().any(|owner| owner.uid == uid);
+    let goes_already = there.metadata.deletion_timestamp.is_some();
+    let retained = there.annotations().contains_key(RETAIN);
+    !wanted && ours && !goes_already && !retained
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Instant,
 };
 
@@ -175,10 +176,9 @@ impl Look<'_> {
 }
 
 /// Another shop with the same brokers and prefix that was there before this one.
-pub(crate) fn older_twin(storefront: &Storefront, context: &Context) -> Option<String> {
+pub fn older_twin(storefront: &Storefront, others: &[Arc<Storefront>]) -> Option<String> {
     let ours = place_of(storefront)?;
     let age = |s: &Storefront| (s.meta().creation_timestamp.clone().map(|time| time.0), s.uid());
-    let others = context.storefronts.state();
     let twin = others.iter().find(|other| {
         let same = place_of(other).is_some_and(|other| other == ours);
         same && other.uid() != storefront.uid() && age(other) < age(storefront)

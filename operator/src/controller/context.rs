@@ -9,7 +9,6 @@ use std::{
 
 use kube::{
     Resource, ResourceExt,
-    discovery::group,
     runtime::{
         events::{Event as Published, EventType, Recorder},
         reflector::Store,
@@ -18,9 +17,9 @@ use kube::{
 
 use crate::{
     api::Storefront,
-    controller::{cluster::Cluster, error::Error, kinds},
+    controller::{cluster::Cluster, error::Error, observe},
     render::{Apis, Options},
-    status::{Brokers, Event, MissingApi, TopicTrouble},
+    status::{Brokers, Event, TopicTrouble},
 };
 
 /// APIs come and go with what is installed; asking for each attempt would be too often.
@@ -53,61 +52,10 @@ impl Context {
         {
             return Ok(apis);
         }
-        let mut served = Vec::new();
-        for (name, kind) in kinds::OPTIONAL {
-            served.push(self.version(name, kind).await?);
-        }
-        let apis = Apis {
-            http_route: served[0].is_some(),
-            strimzi: served[1].clone().filter(|_| served[2].is_some()),
-            strimzi_authorization: self.strimzi_authorization(storefront).await,
-        };
+        let apis = observe::apis(&self.cluster, storefront).await?;
         let known = Some((Instant::now(), apis.clone()));
         *self.apis.lock().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(apis)
-    }
-
-    /// The version in which a kind is served, the preferred one first.
-    async fn version(&self, name: &str, kind: &str) -> Result<Option<String>, Error> {
-        let found = match group(&self.cluster.client, name).await {
-            Ok(found) => found,
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
-            Err(kube::Error::Discovery(_)) => return Ok(None),
-            Err(source) => return Err(Error::Read { what: format!("the API {name}"), source }),
-        };
-        Ok(found.recommended_kind(kind).map(|(resource, _)| resource.version))
-    }
-
-    /// Whether the Strimzi cluster checks what a user may do. Not known is no.
-    async fn strimzi_authorization(&self, storefront: &Storefront) -> bool {
-        let Some(strimzi) = storefront.spec.strimzi() else { return false };
-        let namespace = storefront.namespace().unwrap_or_default();
-        for version in ["v1", "v1beta2"] {
-            let resource = kinds::resource(&format!("kafka.strimzi.io/{version}"), "Kafka");
-            if let Ok(Some(kafka)) = self.cluster.get(&namespace, &resource, &strimzi.cluster).await
-            {
-                let authorization = &kafka.data["spec"]["kafka"]["authorization"]["type"];
-                return authorization == "simple";
-            }
-        }
-        false
-    }
-
-    /// What the manifest needs and the cluster does not serve.
-    pub fn missing_apis(&self, storefront: &Storefront, apis: &Apis) -> Vec<MissingApi> {
-        let gateway = storefront.spec.gateway.as_ref();
-        let route = gateway.is_some_and(|gateway| gateway.http_route.is_some());
-        let needed = [
-            (
-                route && !apis.http_route,
-                MissingApi { field: "spec.gateway.httpRoute", api: "the Gateway API" },
-            ),
-            (
-                storefront.spec.strimzi().is_some() && apis.strimzi.is_none(),
-                MissingApi { field: "spec.kafka.strimzi", api: "Strimzi" },
-            ),
-        ];
-        needed.into_iter().filter(|(missing, _)| *missing).map(|(_, api)| api).collect()
     }
 
     /// An Event is for people: when it cannot be written, the condition says the same.

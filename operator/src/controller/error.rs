@@ -87,6 +87,11 @@ impl Error {
         matches!(self, Self::Apply { source: kube::Error::Api(status), .. } if status.code == 422)
     }
 
+    /// Whoever asks may not read it.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Read { source: kube::Error::Api(status), .. } if status.code == 403)
+    }
+
     /// Only an edit can help; trying again cannot.
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Invalid(_) | Self::Placement(_) | Self::OtherBrokers { .. })

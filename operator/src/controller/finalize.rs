@@ -25,14 +25,14 @@ use crate::{
     status::Event,
 };
 
-const FINALIZER: &str = "storefront.dev/topics";
+pub const FINALIZER: &str = "storefront.dev/topics";
 /// After this long without success the topics stay, and the shop goes.
 const LIMIT: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Whether deleting the shop has to delete topics. Those of managed brokers go with their disks, those of
 /// Strimzi with their objects.
-fn is_needed(storefront: &Storefront) -> bool {
+pub fn is_needed(storefront: &Storefront) -> bool {
     let policy = storefront.spec.topic_policy().deletion;
     policy == DeletionPolicy::Delete && storefront.spec.external_kafka().is_some()
 }

@@ -1,12 +1,16 @@
 //! Reads the cluster: what is there of a shop, what others have made for it, and which APIs are served.
 //! Changes nothing and decides nothing.
 
+mod apis;
 mod references;
 mod workloads;
 
 use std::collections::BTreeMap;
 
-use kube::{ResourceExt, core::DynamicObject};
+use kube::{
+    ResourceExt,
+    core::{ApiResource, DynamicObject},
+};
 
 use crate::{
     api::Storefront,
@@ -16,6 +20,7 @@ use crate::{
     render::{Apis, Generated},
     status::Workload,
 };
+pub use apis::{apis, missing_apis};
 pub use references::References;
 
 /// Objects of a shop that are there.
@@ -44,6 +49,28 @@ pub async fn live(
     let selector = format!(
         "app.kubernetes.io/instance={shop},app.kubernetes.io/managed-by=storefront-operator"
     );
+    let resources = listed(apis);
+    let lists = resources.iter().map(|resource| cluster.list(namespace, resource, &selector));
+    let lists = futures_util::future::try_join_all(lists).await?;
+    let mut objects = Vec::new();
+    for (resource, list) in resources.iter().zip(lists) {
+        objects.extend(list.into_iter().map(|object| typed(object, resource)));
+    }
+    let secrets = kinds::resource("v1", "Secret");
+    let own = own_secrets(shop);
+    let own = own.iter().map(|name| cluster.get(namespace, &secrets, name));
+    let own = futures_util::future::try_join_all(own).await?;
+    objects.extend(own.into_iter().flatten().map(|object| typed(object, &secrets)));
+    Ok(Live { objects })
+}
+
+/// Secrets that the operator makes for a shop, those of disks that are left among them.
+pub fn own_secrets(shop: &str) -> [String; 3] {
+    [names::SANDBOX, names::DATABASE, names::KAFKA].map(|part| names::object(shop, part))
+}
+
+/// Kinds that are looked for by label.
+pub fn listed(apis: &Apis) -> Vec<ApiResource> {
     let mut resources: Vec<_> = kinds::LISTED
         .iter()
         .map(|(group, version, kind)| match *group {
@@ -58,22 +85,11 @@ pub async fn live(
         let strimzi = format!("kafka.strimzi.io/{version}");
         resources.extend(["KafkaTopic", "KafkaUser"].map(|kind| kinds::resource(&strimzi, kind)));
     }
-    let lists = resources.iter().map(|resource| cluster.list(namespace, resource, &selector));
-    let lists = futures_util::future::try_join_all(lists).await?;
-    let mut objects = Vec::new();
-    for (resource, list) in resources.iter().zip(lists) {
-        // A list does not repeat its kind in each entry.
-        objects.extend(list.into_iter().map(|object| typed(object, resource)));
-    }
-    let secrets = kinds::resource("v1", "Secret");
-    let own = [names::SANDBOX, names::DATABASE, names::KAFKA].map(|part| names::object(shop, part));
-    let own = own.iter().map(|name| cluster.get(namespace, &secrets, name));
-    let own = futures_util::future::try_join_all(own).await?;
-    objects.extend(own.into_iter().flatten().map(|object| typed(object, &secrets)));
-    Ok(Live { objects })
+    resources
 }
 
-fn typed(mut object: DynamicObject, resource: &kube::core::ApiResource) -> DynamicObject {
+/// With its kind, which a list does not repeat in each entry.
+pub fn typed(mut object: DynamicObject, resource: &ApiResource) -> DynamicObject {
     object.types = Some(kube::core::TypeMeta {
         api_version: resource.api_version.clone(),
         kind: resource.kind.clone(),

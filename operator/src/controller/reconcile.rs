@@ -78,12 +78,12 @@ async fn run(
     let placement = Placement::cluster(storefront, &namespace)?;
     attempt.observed.url = Some(placement.public_url.to_string());
     let plan = &*attempt.plan.insert(plan(storefront, &placement)?);
-    if let Some(other) = brokers::older_twin(storefront, context) {
+    if let Some(other) = brokers::older_twin(storefront, &context.storefronts.state()) {
         return Err(Error::SharedPrefix { other });
     }
     let cluster = &context.cluster;
     let apis = context.apis(storefront).await?;
-    attempt.observed.missing_apis = context.missing_apis(storefront, &apis);
+    attempt.observed.missing_apis = observe::missing_apis(storefront, &apis);
     let mut live = observe::live(cluster, &namespace, &shop, &apis).await?;
     let others = observe::others(cluster, &namespace, plan).await?;
     attempt.observed.missing.clone_from(&others.missing);

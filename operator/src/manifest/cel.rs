@@ -1,5 +1,5 @@
-//! Evaluates the CEL rules as the API server does on creation: every rule but the transition rules,
-//! with the same message.
+//! Evaluates the CEL rules as the API server does, with the same messages: on creation every rule but the
+//! transition rules, and those, too, for an edit.
 
 use kube::core::cel::{ErrorKind, RootContext, Validator};
 use serde_json::Value;
@@ -9,10 +9,7 @@ use crate::api::{API_VERSION, KIND};
 
 /// Every rule that does not hold, but for those over fields whose shape is wrong already.
 pub(super) fn check(schema: &Value, object: &Value, shape: &[Finding]) -> Vec<Finding> {
-    let (group, _) = API_VERSION.split_once('/').unwrap_or((API_VERSION, ""));
-    let root =
-        RootContext { api_version: API_VERSION.into(), api_group: group.into(), kind: KIND.into() };
-    let failures = Validator::new().validate_with_context(schema, object, None, Some(&root));
+    let failures = Validator::new().validate_with_context(schema, object, None, Some(&root()));
     failures
         .err()
         .into_iter()
@@ -25,4 +22,17 @@ pub(super) fn check(schema: &Value, object: &Value, shape: &[Finding]) -> Vec<Fi
         })
         .map(|failure| Finding::about(object, &failure.field_path, &failure.message))
         .collect()
+}
+
+/// Every rule that does not hold for an edit of an object, both of which are right by themselves.
+pub(super) fn check_edit(schema: &Value, before: &Value, after: &Value) -> Vec<Finding> {
+    let failures =
+        Validator::new().validate_with_context(schema, after, Some(before), Some(&root()));
+    let failures = failures.err().into_iter().flatten();
+    failures.map(|failure| Finding::about(after, &failure.field_path, &failure.message)).collect()
+}
+
+fn root() -> RootContext {
+    let (group, _) = API_VERSION.split_once('/').unwrap_or((API_VERSION, ""));
+    RootContext { api_version: API_VERSION.into(), api_group: group.into(), kind: KIND.into() }
 }

@@ -22,7 +22,8 @@ pub fn holds(wanted: &Value, live: &Value) -> bool {
     field_holds("", wanted, live)
 }
 
-fn field_holds(field: &str, wanted: &Value, live: &Value) -> bool {
+/// The same for the value of one field: how it is compared depends on its name.
+pub fn field_holds(field: &str, wanted: &Value, live: &Value) -> bool {
     match (wanted, live) {
         (Value::Object(wanted), Value::Object(live)) => wanted.iter().all(|(name, value)| {
             match live.get(name) {
