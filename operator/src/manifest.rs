@@ -103,10 +103,10 @@ fn read(
 /// because of something else in the list is left out: it would be told in words that mislead.
 fn check(object: Value) -> Result<(Vec<Finding>, Option<Storefront>), String> {
     let schema = crate::crd::schema().map_err(|error| error.to_string())?;
-    let mut findings = schema::check(&schema, &object);
+    let mut findings = schema::check(schema, &object);
     #[cfg(feature = "cel")]
     {
-        let broken = cel::check(&schema, &object, &findings);
+        let broken = cel::check(schema, &object, &findings);
         findings.extend(broken);
     }
     let storefront = match serde_json::from_value::<Storefront>(object) {

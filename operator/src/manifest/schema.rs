@@ -1,7 +1,7 @@
 //! Checks names, types and sizes against the `CustomResourceDefinition`'s schema, as the API server
 //! does, in words for people. Rules over values are CEL rules and are not checked here.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{
     finding::{Finding, join, shown},
@@ -102,7 +102,9 @@ impl Check<'_> {
             ("array", Value::Array(entries)) => self.array(schema, entries, path),
             ("string", Value::String(text)) => self.text(schema, text, path),
             ("boolean", Value::Bool(_)) => {}
-            ("integer", Value::Number(number)) if number.is_i64() || number.is_u64() => {}
+            ("integer", Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                self.number(schema, number, path);
+            }
             (expected, other) => {
                 let wanted = match expected {
                     "object" => "fields below it".to_owned(),
@@ -114,6 +116,18 @@ impl Check<'_> {
                 };
                 self.add(path, format!("{}; write {wanted}{}", typed(other), example(schema)));
             }
+        }
+    }
+
+    /// A rule over a number says in words of its own how large it may be.
+    fn number(&mut self, schema: &Value, number: &Number, path: &str) {
+        let has_rules = schema["x-kubernetes-validations"].is_array();
+        let fits = match schema["format"].as_str() {
+            Some("int32") => number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
+            _ => number.is_i64(),
+        };
+        if !fits && !has_rules {
+            self.add(path, format!("{number} is too large; write a number nearer to 0"));
         }
     }
 
@@ -155,8 +169,8 @@ impl Check<'_> {
         }
         for (index, entry) in entries.iter().enumerate() {
             let path = format!("{path}[{index}]");
-            if schema["x-kubernetes-list-type"] == "set" && entries[..index].contains(entry) {
-                self.add(&path, format!("{} is there twice; write it once", shown(entry)));
+            if let Some(again) = said_again(schema, &entries[..index], entry) {
+                self.add(&path, format!("{} is there twice; write it once", shown(again)));
             }
             self.value(&schema["items"], entry, &path);
         }
@@ -199,6 +213,20 @@ impl Check<'_> {
             self.findings.push(Finding { meant, ..Finding::new(&join(path, name), message) });
         }
     }
+}
+
+/// What an entry of a list without duplicates has in common with one before it: all of it, or its name. A
+/// rule over the list says it in words of its own.
+fn said_again<'a>(schema: &Value, before: &[Value], entry: &'a Value) -> Option<&'a Value> {
+    if schema["x-kubernetes-list-type"] == "set" {
+        return before.contains(entry).then_some(entry);
+    }
+    if schema["x-kubernetes-validations"].is_array() {
+        return None;
+    }
+    let name = schema["x-kubernetes-list-map-keys"][0].as_str()?;
+    let key = entry.get(name)?;
+    before.iter().any(|other| other.get(name) == Some(key)).then_some(key)
 }
 
 /// The block that has a field of this name, if there is just one.

@@ -1,0 +1,83 @@
+//! For each rule a value that breaks it. A rule may hang in many places: the value is put into each.
+
+use storefront_operator::api::rules::{self, Rule};
+
+/// Rules of a value as it is: what breaks them, in YAML.
+pub const WRONG: &[(Rule, &str)] = &[
+    (rules::CURRENCY, "inr"),
+    (
+        rules::CATALOG_HAS_CURRENCY,
+        "{payment: {sandbox: {}}, catalog: {products: [{id: a, name: A, price: 1}]}}",
+    ),
+    (rules::STRIPE_HAS_CATALOG, "payment: {stripe: {secretRef: {name: stripe}}}"),
+    (rules::SHOP_NAME, "' '"),
+    (rules::COLOR, "red"),
+    (rules::PICTURE, "//elsewhere.example/a.svg"),
+    (rules::CATALOG_ONE, "{}"),
+    (rules::PRODUCTS_SOME, "[]"),
+    (rules::PRODUCTS_UNIQUE, "[{id: a, name: A, price: 1}, {id: a, name: B, price: 2}]"),
+    (rules::PRODUCT_ID, "a:b"),
+    (rules::PRODUCT_NAME, r#""A\nB""#),
+    (rules::PRODUCT_PRICE, "-1"),
+    (rules::OBJECT_NAME, "../a"),
+    (rules::DATA_KEY, "../a"),
+    (rules::PAYMENT_ONE, "{sandbox: {}, stripe: {secretRef: {name: stripe}}}"),
+    (rules::KAFKA_ONE, "{managed: {}, strimzi: {cluster: a}}"),
+    (rules::REPLICATION_FITS, "{managed: {replicas: 1}, topics: {replicationFactor: 3}}"),
+    (rules::KAFKA_REPLICAS, "2"),
+    (rules::KAFKA_VERSION, "3.9.1"),
+    (rules::BOOTSTRAP_SERVERS, "broker.example.com"),
+    (rules::PREFIX, "a/b"),
+    (rules::PARTITIONS, "0"),
+    (rules::REPLICATION_FACTOR, "10"),
+    (rules::NO_COMPACTION, "{cleanup.policy: compact}"),
+    (rules::DATABASE_ONE, "{managed: {}, external: {secretRef: {name: a, key: url}}}"),
+    (rules::EMAIL_ONE, "{from: a@b.example, inbox: {}, smtp: {host: a.example}}"),
+    (rules::SMTP_HAS_FROM, "{smtp: {host: a.example}}"),
+    (rules::EMAIL_FROM, "a@b.example, c@d.example"),
+    (rules::SEND_ON_SOME, "[]"),
+    (rules::MAX_AGE_HOURS, "0"),
+    (rules::SMTP_HOST, "smtp://a.example"),
+    (rules::PORT, "65536"),
+    (rules::NO_CLEAR_PASSWORD, "{host: a.example, tls: none, secretRef: {name: smtp}}"),
+    (rules::CA_NEEDS_TLS, "{host: a.example, tls: none, caSecretRef: {name: ca, key: ca.crt}}"),
+    (rules::HOST, "https://shop.example.com"),
+    (rules::NETWORKS, "[10.0.0.0/33]"),
+    (rules::REQUEST_TIMEOUT, "9"),
+    (rules::ROUTE_HAS_HOST, "{ingress: {}}"),
+    (rules::PARENT_REFS_SOME, "[]"),
+    (rules::IMAGE_REGISTRY, "ghcr.io/shop/"),
+    (rules::IMAGE_TAG, "a:b"),
+    (rules::ENV_NAME, "1-A"),
+    (rules::AUTOSCALING_COUNT, "101"),
+    (rules::AUTOSCALING_ORDER, "{minReplicas: 3, maxReplicas: 2}"),
+    (rules::CPU_PERCENT, "501"),
+    (rules::MAX_UNAVAILABLE, "half"),
+    (rules::REPLICAS_OR_AUTOSCALING, "{replicas: 1, autoscaling: {maxReplicas: 2}}"),
+    (rules::REPLICAS, "-1"),
+    (rules::IMAGE, "--privileged"),
+    (rules::QUANTITY, "-1"),
+];
+
+/// Transition rules: what is stored, and the edit that is refused.
+pub const CHANGED: &[(Rule, &str, &str)] = &[
+    (rules::CURRENCY_STAYS, "payment: {sandbox: {}}", "{payment: {sandbox: {}}, currency: USD}"),
+    (rules::PREFIX_STAYS, "{payment: {sandbox: {}}, kafka: {prefix: a}}", "payment: {sandbox: {}}"),
+    (
+        rules::KAFKA_REPLICAS_STAY,
+        "payment: {sandbox: {}}",
+        "{payment: {sandbox: {}}, kafka: {managed: {replicas: 3}}}",
+    ),
+    (
+        rules::KAFKA_STORAGE_GROWS,
+        "payment: {sandbox: {}}",
+        "{payment: {sandbox: {}}, kafka: {managed: {storage: {size: 9Gi}}}}",
+    ),
+    (
+        rules::DATABASE_STORAGE_GROWS,
+        "{payment: {sandbox: {}}, database: {managed: {storage: {size: 1Ti}}}}",
+        "payment: {sandbox: {}}",
+    ),
+    (rules::STORAGE_CLASS_STAYS, "storageClassName: fast", "storageClassName: slow"),
+    (rules::KAFKA_NO_DOWNGRADE, "4.1.0", "4.0.0"),
+];
