@@ -20,6 +20,8 @@ use storefront_operator::{
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+/// Kubernetes mounts it beside the token of every pod that has one.
+const ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 const BEAT: Duration = Duration::from_secs(1);
 
 /// Keeps Storefronts as their manifests say.
@@ -38,6 +40,10 @@ struct Arguments {
     /// Name of this process, unique among operators [default: made up].
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
+    /// Namespace that this operator runs in: only from there do managed brokers let it in [default: that
+    /// of the pod's service account; outside of a cluster none].
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    pod_namespace: Option<String>,
     /// Address of /livez, /readyz and /metrics.
     #[arg(long, default_value = "0.0.0.0:9000", value_name = "ADDRESS")]
     listen: SocketAddr,
@@ -67,6 +73,7 @@ impl Arguments {
         let own = Options::default();
         let or = |written: &Option<String>, own: String| written.clone().unwrap_or(own);
         Options {
+            namespace: self.pod_namespace.clone().or_else(account_namespace),
             registry: or(&self.image_registry, own.registry),
             tag: or(&self.image_tag, own.tag),
             kafka_image: or(&self.kafka_image, own.kafka_image),
@@ -74,6 +81,11 @@ impl Arguments {
             postgres_image: or(&self.postgres_image, own.postgres_image),
         }
     }
+}
+
+fn account_namespace() -> Option<String> {
+    let text = std::fs::read_to_string(ACCOUNT_NAMESPACE).ok()?;
+    Some(text.trim().to_owned()).filter(|namespace| !namespace.is_empty())
 }
 
 #[tokio::main]

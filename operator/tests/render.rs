@@ -12,6 +12,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use storefront_operator::{
     Storefront, manifest,
     plan::{Placement, Plan, plan},
@@ -37,7 +38,11 @@ fn load(path: &Path) -> Case {
 }
 
 fn options() -> Options {
-    Options { tag: "1.2.3".into(), ..Options::default() }
+    Options {
+        tag: "1.2.3".into(),
+        namespace: Some("storefront-system".into()),
+        ..Options::default()
+    }
 }
 
 fn objects(case: &Case) -> Vec<Object> {
@@ -278,6 +283,32 @@ fn every_edge_has_two_ends() {
             }
         }
     }
+}
+
+/// Whoever may create pods somewhere can give them the operator's label.
+#[test]
+fn the_operator_reaches_brokers_from_its_own_namespace_only() {
+    let operators = |namespace: Option<&str>| -> Vec<Value> {
+        let options = Options { namespace: namespace.map(str::to_owned), ..options() };
+        let (generated, apis) = (Generated::placeholders(), Apis::all());
+        let objects = objects_with(&CASES["minimal"], &options, &generated, &apis);
+        let policies = objects.into_iter().filter_map(|object| match object {
+            Object::NetworkPolicy(policy) => policy.spec,
+            _ => None,
+        });
+        let rules = policies.flat_map(|spec| spec.ingress.unwrap_or_default());
+        let peers = rules.flat_map(|rule| rule.from.unwrap_or_default());
+        let peers = peers.map(|peer| serde_json::to_value(peer).unwrap());
+        peers.filter(|peer| peer.to_string().contains("storefront-operator")).collect()
+    };
+    let pods = json!({"matchLabels": {"app.kubernetes.io/name": "storefront-operator"}});
+    let home = json!({"matchLabels": {"kubernetes.io/metadata.name": "platform"}});
+    assert_eq!(
+        operators(Some("platform")),
+        [json!({"namespaceSelector": home, "podSelector": pods})]
+    );
+    // Not known: no other namespace than the shop's own.
+    assert_eq!(operators(None), [json!({"podSelector": pods})]);
 }
 
 /// Kubernetes takes an empty list of peers for everybody.

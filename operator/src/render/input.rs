@@ -19,6 +19,9 @@ pub struct Input<'a> {
 /// How the operator was installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// Namespace of the operator's own pod, from which managed brokers let it in. Without it they let in
+    /// an operator in the shop's own namespace only.
+    pub namespace: Option<String>,
     /// What goes before the names of the services' images.
     pub registry: String,
     /// Their tag: the operator's version.
@@ -32,6 +35,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            namespace: None,
             registry: "ghcr.io/storefront-dev".into(),
             tag: env!("CARGO_PKG_VERSION").into(),
             kafka_image: "docker.io/apache/kafka".into(),

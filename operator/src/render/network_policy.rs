@@ -166,7 +166,7 @@ impl Edges<'_> {
             }
             _ => {
                 let mut clients = self.parts(&with_database);
-                clients.push(operator());
+                clients.push(operator(self.context));
                 let both = vec![port(KAFKA_PORT), port(CONTROLLER_PORT)];
                 [
                     ingress(clients, vec![port(KAFKA_PORT)]),
@@ -213,11 +213,17 @@ fn pods(selector: LabelSelector) -> NetworkPolicyPeer {
     NetworkPolicyPeer { pod_selector: Some(selector), ..Default::default() }
 }
 
-/// The operator, in whichever namespace it is.
-fn operator() -> NetworkPolicyPeer {
+/// The operator, in its own namespace: whoever may create pods in any other could take its label. Where
+/// that namespace is not known, it is the shop's.
+fn operator(context: &Context<'_>) -> NetworkPolicyPeer {
     let labels = [("app.kubernetes.io/name".to_owned(), "storefront-operator".to_owned())];
+    let namespace = context.input.options.namespace.as_ref().map(|namespace| {
+        // Kubernetes itself puts this label on every namespace, and nobody can change it.
+        let named = [("kubernetes.io/metadata.name".to_owned(), namespace.clone())];
+        LabelSelector { match_labels: Some(named.into()), ..Default::default() }
+    });
     NetworkPolicyPeer {
-        namespace_selector: Some(LabelSelector::default()),
+        namespace_selector: namespace,
         pod_selector: Some(LabelSelector {
             match_labels: Some(labels.into()),
             ..Default::default()
