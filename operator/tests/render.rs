@@ -190,6 +190,13 @@ fn every_pod_is_small_and_closed_and_watched() {
                 let (requests, limits) = (resources.requests.unwrap(), resources.limits.unwrap());
                 assert!(requests.contains_key("cpu") && requests.contains_key("memory"), "{at}");
                 assert!(limits.contains_key("memory"), "{at}");
+                // The node's own disk.
+                let disk = "ephemeral-storage";
+                assert!(requests.contains_key(disk) && limits.contains_key(disk), "{at}");
+            }
+            for volume in pod.volumes.iter().flatten() {
+                let limit = volume.empty_dir.as_ref().map(|empty| empty.size_limit.is_some());
+                assert_ne!(limit, Some(false), "{at}: {} has no limit", volume.name);
             }
         }
     }

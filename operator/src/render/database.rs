@@ -84,7 +84,8 @@ fn mounts(context: &Context<'_>) -> Mounts {
     mounts.add(files, FILES, true);
     let password = mounts::secret_key(context, names::DATABASE, "password");
     mounts.add(password, cluster::SECRETS, true);
-    mounts.add(mounts::empty("tmp"), "/tmp", false);
+    // A socket and its lock.
+    mounts.add(mounts::memory("tmp", "16Mi"), "/tmp", false);
     mounts.mounts.push(VolumeMount {
         name: DISK.to_owned(),
         mount_path: DISK_PATH.to_owned(),

@@ -127,7 +127,8 @@ fn mounts(context: &Context<'_>) -> Mounts {
     mounts.add(files, FILES, true);
     let id = mounts::secret_key(context, names::KAFKA, "cluster-id");
     mounts.add(id, cluster::SECRETS, true);
-    mounts.add(mounts::empty("tmp"), "/tmp", false);
+    // Its properties, Java's counters, and the libraries that compression unpacks: some megabytes.
+    mounts.add(mounts::scratch("tmp", "100Mi"), "/tmp", false);
     // The claim's volume is the StatefulSet's to add.
     mounts.mounts.push(k8s_openapi::api::core::v1::VolumeMount {
         name: DISK.to_owned(),

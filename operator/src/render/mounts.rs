@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, ProjectedVolumeSource, SecretProjection,
-    Volume, VolumeMount, VolumeProjection,
+use k8s_openapi::{
+    api::core::v1::{
+        ConfigMapProjection, EmptyDirVolumeSource, KeyToPath, ProjectedVolumeSource,
+        SecretProjection, Volume, VolumeMount, VolumeProjection,
+    },
+    apimachinery::pkg::api::resource::Quantity,
 };
 
 use super::Context;
@@ -125,11 +128,22 @@ pub(super) fn secret_key(context: &Context<'_>, part: &str, key: &str) -> Volume
     projected(SECRETS_VOLUME, sources(context, &name, &BTreeSet::from([key.to_owned()])))
 }
 
-/// Space that goes with the pod.
-pub(super) fn empty(name: &str) -> Volume {
-    Volume {
-        name: name.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource::default()),
-        ..Default::default()
-    }
+/// Space on the node's disk that goes with the pod. A pod that fills more than `size` is ended, before it
+/// fills the node.
+pub(super) fn scratch(name: &str, size: &str) -> Volume {
+    empty(name, None, size)
+}
+
+/// Space in memory, which counts against the memory of the container that fills it: for what is tiny, or
+/// must not touch a disk.
+pub(super) fn memory(name: &str, size: &str) -> Volume {
+    empty(name, Some("Memory"), size)
+}
+
+fn empty(name: &str, medium: Option<&str>, size: &str) -> Volume {
+    let source = EmptyDirVolumeSource {
+        medium: medium.map(str::to_owned),
+        size_limit: Some(Quantity(size.to_owned())),
+    };
+    Volume { name: name.to_owned(), empty_dir: Some(source), ..Default::default() }
 }

@@ -1,4 +1,4 @@
-//! CPU and memory of a container, with small defaults that were measured.
+//! CPU, memory and disk of a container, with small defaults.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,12 @@ pub(super) struct Defaults {
     pub memory_request: &'static str,
     pub memory_limit: &'static str,
 }
+
+/// On the node's own disk a container has its log, which Kubernetes turns over (five files of 10 MiB, by
+/// default), and its part of the pod's scratch space; nothing else can be written. The limit is far above
+/// both: it is for the node, should something be wrong.
+const DISK_REQUEST: &str = "64Mi";
+const DISK_LIMIT: &str = "2Gi";
 
 /// CPU has no limit by default: it would slow down without saving anything. Memory always has one.
 pub(super) fn resources(written: Option<&Resources>, defaults: Defaults) -> ResourceRequirements {
@@ -36,9 +42,11 @@ pub(super) fn resources(written: Option<&Resources>, defaults: Defaults) -> Reso
         (None, Some(limit)) => limit.clone(),
         (None, None) => defaults.cpu_request.to_owned(),
     };
-    let mut requests = BTreeMap::from([quantity("cpu", cpu_request)]);
-    requests.extend([quantity("memory", memory_request)]);
-    let mut limits = BTreeMap::from([quantity("memory", memory_limit)]);
+    let disk = |amount: &str| quantity("ephemeral-storage", amount.to_owned());
+    let requests = [quantity("cpu", cpu_request), quantity("memory", memory_request)];
+    let mut requests = BTreeMap::from(requests);
+    requests.extend([disk(DISK_REQUEST)]);
+    let mut limits = BTreeMap::from([quantity("memory", memory_limit), disk(DISK_LIMIT)]);
     limits.extend(cpu_limit.map(|cpu| quantity("cpu", cpu)));
     ResourceRequirements { requests: Some(requests), limits: Some(limits), claims: None }
 }

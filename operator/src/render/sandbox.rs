@@ -71,7 +71,7 @@ pub(super) fn deployment(context: &Context<'_>) -> Option<Object> {
     let settings = settings(context);
     let mut mounts = mounts::of(context, &settings);
     // Sessions that are not paid yet and mails go with the pod; what was paid is in payment's database.
-    mounts.add(mounts::empty("data"), DATA, false);
+    mounts.add(mounts::scratch("data", "1Gi"), DATA, false);
     let images = images(context);
     let ports = [("stripe", SANDBOX_PORT), ("inbox", INBOX_PORT), ("smtp", INBOX_SMTP_PORT)];
     let container = Container {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// Fields that hold amounts: `1000m` and `1` are the same.
-const AMOUNTS: &[&str] = &["cpu", "memory", "storage"];
+const AMOUNTS: &[&str] = &["cpu", "ephemeral-storage", "memory", "sizeLimit", "storage"];
 /// Lists whose entries belong to different owners; every other list is one owner's as a whole.
 const SHARED_LISTS: &[&str] = &[
     "containers",
