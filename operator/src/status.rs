@@ -14,7 +14,7 @@ use crate::{
     api::{Storefront, StorefrontStatus},
     plan::Plan,
 };
-use condition::{Findings, conditions};
+use condition::{Basis, Findings, conditions};
 pub use events::{Event, events};
 pub use facts::{
     BrokerFacts, Brokers, MissingApi, Observed, TopicTrouble, Trouble, Workload, coarse,
@@ -27,8 +27,9 @@ pub enum Outcome<'a> {
     Invalid { reason: &'static str, message: String },
     /// Nothing was changed, because the manifest says so.
     Paused(&'a Plan),
-    /// Something could not be read or written; it is tried again.
-    Failed { plan: Option<&'a Plan>, reason: &'static str, message: String },
+    /// Something could not be read or written; it is tried again. `passing`: nobody has to do anything,
+    /// as far as is known.
+    Failed { plan: Option<&'a Plan>, reason: &'static str, message: String, passing: bool },
     /// Everything is applied.
     Applied(&'a Plan),
 }
@@ -51,7 +52,7 @@ pub fn status(
     now: Timestamp,
 ) -> StorefrontStatus {
     let before = storefront.status.clone().unwrap_or_default();
-    let findings = findings(storefront, observed, outcome, &before);
+    let mut findings = findings(storefront, observed, outcome, &before);
     let (mut topics, mut groups, mut lag) = (before.topics, before.groups, before.lag);
     if let (Brokers::Seen(facts), Some(plan)) = (&observed.brokers, outcome.plan()) {
         topics = facts::topics(facts, plan);
@@ -59,8 +60,16 @@ pub fn status(
             (groups, lag) = facts::groups(known, plan);
         }
     }
+    let facts = parts::Facts { observed, plan: outcome.plan(), topics: &topics };
+    parts::overall(&mut findings, outcome, &facts);
+    let basis = Basis {
+        before: &before.conditions,
+        generation: storefront.metadata.generation,
+        is_applied: matches!(outcome, Outcome::Applied(_)),
+        now,
+    };
     StorefrontStatus {
-        conditions: conditions(&before.conditions, findings, storefront.metadata.generation, now),
+        conditions: conditions(basis, findings),
         observed_generation: storefront.metadata.generation,
         url: observed.url.clone().or(before.url),
         lag,
@@ -81,18 +90,14 @@ fn findings(
     outcome: &Outcome<'_>,
     before: &StorefrontStatus,
 ) -> Findings {
+    let Some(plan) = outcome.plan().filter(|_| observed.workloads.is_some()) else {
+        return parts::known(observed, before);
+    };
     let mut findings = Findings::default();
-    match outcome.plan() {
-        Some(plan) => {
-            findings.add(parts::secrets(observed));
-            findings.add(kafka::brokers(storefront, observed, before));
-            findings.add(kafka::topics(observed, before));
-            findings.add(parts::database(storefront, observed));
-            findings.extend(parts::services(plan, observed));
-        }
-        // Nothing new is known about parts: what was said about them stays.
-        None => findings.keep(before),
-    }
-    parts::overall(&mut findings, outcome, observed);
+    findings.add(parts::secrets(observed));
+    findings.add(kafka::brokers(storefront, observed, before));
+    findings.add(kafka::topics(observed, before));
+    findings.add(parts::database(storefront, observed));
+    findings.extend(parts::services(plan, observed));
     findings
 }

@@ -66,7 +66,7 @@ impl Shop {
         let group = |name: &str| GroupStatus { name: name.into(), members: 1, lag: 0 };
         Observed {
             url: Some("http://demo-gateway.shops:8080/".into()),
-            workloads: parts.map(|part| (part.to_owned(), running.clone())).collect(),
+            workloads: Some(parts.map(|part| (part.to_owned(), running.clone())).collect()),
             brokers: Brokers::Seen(BrokerFacts {
                 brokers: 1,
                 topics: self.plan.topics.iter().map(topic).collect(),
@@ -89,8 +89,14 @@ fn shown(status: &StorefrontStatus) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Status and reason of a condition.
+fn told<'a>(status: &'a StorefrontStatus, type_: &str) -> (&'a str, &'a str) {
+    let condition = status.conditions.iter().find(|c| c.type_ == type_).unwrap();
+    (&condition.status, &condition.reason)
+}
+
 fn workload<'a>(observed: &'a mut Observed, part: &str) -> &'a mut Workload {
-    observed.workloads.get_mut(part).unwrap()
+    observed.workloads.as_mut().unwrap().get_mut(part).unwrap()
 }
 
 #[test]
@@ -109,7 +115,7 @@ fn a_shop_that_comes_up() {
     let shop = Shop::sandbox();
     let mut observed = shop.well();
     observed.brokers = Brokers::NotAsked;
-    observed.workloads.remove("payment");
+    observed.workloads.as_mut().unwrap().remove("payment");
     *workload(&mut observed, "kafka") =
         Workload { wanted: 1, updated: 1, is_current: true, ..Workload::default() };
     insta::assert_snapshot!(shown(&shop.applied(&observed)));
@@ -141,7 +147,12 @@ fn a_secret_without_a_key_is_named_with_the_remedy() {
         .iter()
         .filter_map(|reference| references::missing(reference, filled.get(&*reference.name)))
         .collect();
-    let observed = Observed { missing, ..shop.well() };
+    let mut observed = Observed { missing, ..shop.well() };
+    // What ran before the Secret went goes on.
+    assert_eq!(told(&shop.applied(&observed), "Ready"), ("True", "Running"));
+    assert_eq!(told(&shop.applied(&observed), "Degraded"), ("True", "Missing"));
+    // What starts without it does not.
+    workload(&mut observed, "payment").ready = 0;
     insta::assert_snapshot!(shown(&shop.applied(&observed)));
 }
 
@@ -159,13 +170,25 @@ fn topics_that_are_not_as_planned_say_what_to_do() {
     let lines = troubles.map(|trouble| {
         let observed = Observed { topics: vec![trouble], ..shop.well() };
         let status = shop.applied(&observed);
-        let of = |type_| status.conditions.iter().find(|c| c.type_ == type_).unwrap();
-        assert_eq!((&*of("Ready").status, &*of("Degraded").status), ("False", "True"));
-        let topics = of("TopicsReady");
-        assert_eq!(of("Ready").reason, topics.reason);
-        format!("{}: {}", topics.reason, topics.message)
+        let topics = status.conditions.iter().find(|c| c.type_ == "TopicsReady").unwrap();
+        assert_eq!(told(&status, "Degraded"), ("True", &*topics.reason));
+        format!("Ready {} {}: {}", told(&status, "Ready").0, topics.reason, topics.message)
     });
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_topic_that_is_not_there_or_not_led_stops_a_shop() {
+    let shop = Shop::sandbox();
+    let ready = |change: fn(&mut Vec<TopicStatus>)| {
+        let mut observed = shop.well();
+        let Brokers::Seen(facts) = &mut observed.brokers else { unreachable!() };
+        change(&mut facts.topics);
+        told(&shop.applied(&observed), "Ready").0.to_owned()
+    };
+    assert_eq!(ready(|_| {}), "True");
+    assert_eq!(ready(|topics| topics[1].leaderless = 1), "False");
+    assert_eq!(ready(|topics| drop(topics.pop())), "False");
 }
 
 #[test]
@@ -197,27 +220,89 @@ fn copies_that_are_behind_degrade_a_shop_that_works() {
     assert_eq!(of("Degraded").reason, "UnderReplicated");
 }
 
+/// The shop itself says whether it serves: `Ready` is about that, and neither about an attempt nor about
+/// what the operator alone cannot reach.
 #[test]
-fn a_spec_that_cannot_work_waits_for_an_edit() {
+fn what_fails_beside_a_shop_that_runs_leaves_it_ready() {
     let mut shop = Shop::sandbox();
-    shop.storefront.status = Some(shop.applied(&shop.well()));
-    let outcome = Outcome::Invalid {
-        reason: "ReservedVariable",
-        message: "spec.services.order.env[0].name: KAFKA_BROKERS is computed".into(),
+    let first = shop.applied(&shop.well());
+    shop.storefront.status = Some(first.clone());
+    shop.storefront.metadata.generation = Some(4);
+    let failed = |reason, passing| {
+        let message = format!("what {reason} says");
+        Outcome::Failed { plan: Some(&shop.plan), reason, message, passing }
     };
-    insta::assert_snapshot!(shown(&shop.status(&Observed::default(), &outcome)));
+    let unseen = Observed::default();
+    let seen = shop.well();
+    let cases = [
+        ("the API server does not answer", &unseen, failed("ReadFailed", true)),
+        ("it goes on not answering", &unseen, failed("ReadFailed", false)),
+        ("a write is not answered", &seen, failed("ApplyFailed", true)),
+        ("a write is forbidden", &seen, failed("ApplyFailed", false)),
+        ("an object is somebody else's", &seen, failed("Conflict", false)),
+        (
+            "an edit cannot work",
+            &seen,
+            Outcome::Invalid { reason: "ReservedVariable", message: "spec.services: …".into() },
+        ),
+    ];
+    let lines = cases.map(|(what, observed, outcome)| {
+        let status = shop.status(observed, &outcome);
+        let whole = ["Ready", "Progressing", "Degraded"].map(|type_| {
+            let (value, reason) = told(&status, type_);
+            format!("{type_}={value}/{reason}")
+        });
+        // Who waits for the edit to be ready goes on waiting.
+        let ready = &status.conditions[0];
+        assert_eq!((&*ready.type_, ready.observed_generation), ("Ready", Some(3)), "{what}");
+        assert_eq!(status.observed_generation, Some(4));
+        assert_eq!(status.conditions[3..], first.conditions[3..], "{what}");
+        format!("{what}\n    {}", whole.join(" "))
+    });
+    insta::assert_snapshot!(lines.join("\n"));
 }
 
 #[test]
-fn what_failed_is_tried_again() {
+fn a_part_that_fails_is_told_whatever_became_of_the_attempt() {
     let mut shop = Shop::sandbox();
     shop.storefront.status = Some(shop.applied(&shop.well()));
-    let outcome = Outcome::Failed {
+    let mut observed = shop.well();
+    workload(&mut observed, "order").ready = 0;
+    let outcomes = [
+        Outcome::Invalid { reason: "ReservedVariable", message: "an edit is needed".into() },
+        Outcome::Failed {
+            plan: Some(&shop.plan),
+            reason: "ApplyFailed",
+            message: "quota exceeded".into(),
+            passing: false,
+        },
+    ];
+    for outcome in outcomes {
+        let status = shop.status(&observed, &outcome);
+        assert_eq!(told(&status, "OrderReady"), ("False", "Starting"), "{outcome:?}");
+        assert_eq!(told(&status, "Ready"), ("False", "Starting"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_shop_that_never_came_up_says_why() {
+    let shop = Shop::sandbox();
+    let failed = |passing| Outcome::Failed {
         plan: Some(&shop.plan),
-        reason: "ApplyFailed",
-        message: "could not apply Deployment demo-order: quota exceeded".into(),
+        reason: "ReadFailed",
+        message: "could not read services".into(),
+        passing,
     };
-    insta::assert_snapshot!(shown(&shop.status(&shop.well(), &outcome)));
+    let ready = |outcome: &Outcome<'_>| {
+        let status = shop.status(&Observed::default(), outcome);
+        let (value, reason) = told(&status, "Ready");
+        format!("{value} {reason}")
+    };
+    // It may run all the same.
+    assert_eq!(ready(&failed(true)), "Unknown ReadFailed");
+    assert_eq!(ready(&failed(false)), "False ReadFailed");
+    let invalid = Outcome::Invalid { reason: "NotANumber", message: String::new() };
+    assert_eq!(ready(&invalid), "False NotANumber");
 }
 
 #[test]
@@ -278,6 +363,30 @@ fn an_event_is_told_once() {
     let told = events(Some(&first), &second);
     assert!(told.iter().all(|event| event.warning && event.reason == "Conflict"), "{told:#?}");
     assert_eq!(told.len(), 2);
+}
+
+/// No part says that an attempt has failed, so the shop as a whole does.
+#[test]
+fn an_attempt_that_fails_for_long_is_an_event_and_so_is_its_end() {
+    let mut shop = Shop::sandbox();
+    let first = shop.applied(&shop.well());
+    shop.storefront.status = Some(first.clone());
+    let failed = |passing| Outcome::Failed {
+        plan: Some(&shop.plan),
+        reason: "ApplyFailed",
+        message: "quota exceeded".into(),
+        passing,
+    };
+    let notes = |before, after: &StorefrontStatus| -> Vec<(bool, String)> {
+        events(Some(before), after).into_iter().map(|e| (e.warning, e.reason)).collect()
+    };
+    let once = shop.status(&shop.well(), &failed(true));
+    assert_eq!(notes(&first, &once), []);
+    let lasting = shop.status(&shop.well(), &failed(false));
+    let told = [(false, "RunsAsBefore".to_owned()), (true, "ApplyFailed".to_owned())];
+    assert_eq!(notes(&once, &lasting), told);
+    let told = [(false, "Running".to_owned()), (false, "AsExpected".to_owned())];
+    assert_eq!(notes(&lasting, &first), told);
 }
 
 #[test]

@@ -28,20 +28,21 @@ pub const APPLIED_HASH: &str = "storefront.dev/applied-hash";
 /// Field manager of a number of instances that a scaler is about to take over.
 const HANDOVER: &str = "storefront-operator-handover";
 
-/// Applies and prunes. Returns how many objects were written.
+/// Applies and prunes. Counts into `written` what was written, also when it fails on the way.
 pub async fn apply(
     cluster: &Cluster,
     namespace: &str,
     uid: &str,
     objects: &[Object],
     live: &Live,
-) -> Result<usize, Error> {
-    let mut written = 0;
+    written: &mut usize,
+) -> Result<(), Error> {
     for object in objects {
         hand_over_replicas(cluster, namespace, objects, object, live).await?;
-        written += usize::from(apply_one(cluster, namespace, object, live).await?);
+        *written += usize::from(apply_one(cluster, namespace, object, live).await?);
     }
-    Ok(written + prune(cluster, namespace, uid, objects, live).await?)
+    *written += prune(cluster, namespace, uid, objects, live).await?;
+    Ok(())
 }
 
 async fn apply_one(

@@ -29,6 +29,9 @@ use crate::{
 /// Key of the ConfigMap that lists our topics, one a line.
 const LEDGER_KEY: &str = "topics";
 
+/// Looks in a row without an answer, after an answer, until the brokers count as unreachable.
+const TOLD_AFTER: u32 = 2;
+
 /// Everything that a look needs.
 pub(crate) struct Look<'a> {
     pub storefront: &'a Storefront,
@@ -51,7 +54,7 @@ impl Look<'_> {
             };
             return Ok(0);
         }
-        let starting = observed.workloads.get(names::KAFKA).is_none_or(|kafka| kafka.ready == 0);
+        let starting = observed.workload(names::KAFKA).is_none_or(|kafka| kafka.ready == 0);
         let incomplete = self
             .others
             .missing
@@ -60,20 +63,23 @@ impl Look<'_> {
         if (self.storefront.spec.managed_brokers().is_some() && starting) || incomplete {
             return Ok(0);
         }
-        let (brokers, troubles, writes) = match self.ask().await {
-            Ok(found) => found,
-            Err(Error::Brokers(error)) => (Brokers::Unreachable(self.trouble(&error)), vec![], 0),
+        let (seen, writes) = match self.ask().await {
+            Ok((brokers, topics, writes)) => (self.seen(brokers, topics), writes),
+            Err(Error::Brokers(error)) => {
+                let before = self.context.looks.last(self.storefront);
+                let nothing = self.seen(Brokers::Unreachable(self.trouble(&error)), Vec::new());
+                (without_answer(before, nothing), 0)
+            }
             Err(other) => return Err(other),
         };
-        let seen = Seen {
-            at: Instant::now(),
-            generation: self.storefront.metadata.generation,
-            brokers: brokers.clone(),
-            topics: troubles.clone(),
-        };
-        self.context.looks.keep(self.storefront, seen);
-        (observed.brokers, observed.topics) = (brokers, troubles);
+        self.context.looks.keep(self.storefront, seen.clone());
+        (observed.brokers, observed.topics) = (seen.brokers, seen.topics);
         Ok(writes)
+    }
+
+    fn seen(&self, brokers: Brokers, topics: Vec<TopicTrouble>) -> Seen {
+        let generation = self.storefront.metadata.generation;
+        Seen { at: Instant::now(), generation, brokers, topics, unanswered: 0 }
     }
 
     async fn ask(&self) -> Result<(Brokers, Vec<TopicTrouble>, usize), Error> {
@@ -175,6 +181,17 @@ impl Look<'_> {
     }
 }
 
+/// A look that got no answer. Among others that did, one such says little: only a second one is told. What
+/// is known of the topics stays.
+fn without_answer(before: Option<Seen>, nothing: Seen) -> Seen {
+    let Some(before) = before else { return Seen { unanswered: 1, ..nothing } };
+    let unanswered = before.unanswered + 1;
+    let was_told = matches!(before.brokers, Brokers::Unreachable(_));
+    let brokers =
+        if unanswered < TOLD_AFTER && !was_told { Brokers::NotAsked } else { nothing.brokers };
+    Seen { brokers, topics: before.topics, unanswered, ..nothing }
+}
+
 /// Another shop with the same brokers and prefix that was there before this one.
 pub fn older_twin(storefront: &Storefront, others: &[Arc<Storefront>]) -> Option<String> {
     let ours = place_of(storefront)?;
@@ -254,5 +271,33 @@ pub(crate) async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(|error| Error::Brokers(Box::new(error))),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::BrokerFacts;
+
+    fn seen(brokers: Brokers) -> Seen {
+        let topics = vec![TopicTrouble::TooFewBrokers { wanted: 3, brokers: 1 }];
+        Seen { at: Instant::now(), generation: Some(1), brokers, topics, unanswered: 0 }
+    }
+
+    fn nothing() -> Seen {
+        let trouble = Trouble { reason: "Unreachable".into(), message: "nobody answers".into() };
+        Seen { topics: Vec::new(), ..seen(Brokers::Unreachable(trouble)) }
+    }
+
+    #[test]
+    fn one_look_without_an_answer_is_no_news() {
+        let well = seen(Brokers::Seen(BrokerFacts::default()));
+        let first = without_answer(Some(well.clone()), nothing());
+        assert_eq!((&first.brokers, &first.topics), (&Brokers::NotAsked, &well.topics));
+        let second = without_answer(Some(first), nothing());
+        assert_eq!(second.brokers, nothing().brokers);
+        assert_eq!(without_answer(Some(second), nothing()).brokers, nothing().brokers);
+        // Nothing was ever known: then it is told at once.
+        assert_eq!(without_answer(None, nothing()).brokers, nothing().brokers);
     }
 }

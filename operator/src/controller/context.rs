@@ -94,6 +94,12 @@ impl Retries {
         wait.min(RETRY_MAX)
     }
 
+    /// How often it has failed in a row until now.
+    pub fn failed(&self, storefront: &Storefront) -> u32 {
+        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get(&key(storefront)).copied().unwrap_or_default()
+    }
+
     pub fn reset(&self, storefront: &Storefront) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(storefront));
     }
@@ -109,6 +115,8 @@ pub struct Seen {
     pub generation: Option<i64>,
     pub brokers: Brokers,
     pub topics: Vec<TopicTrouble>,
+    /// Looks in a row until now that got no answer.
+    pub unanswered: u32,
 }
 
 impl Seen {
@@ -132,6 +140,12 @@ impl Looks {
 
     pub fn keep(&self, storefront: &Storefront, seen: Seen) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key(storefront), seen);
+    }
+
+    /// The last look, however old.
+    pub fn last(&self, storefront: &Storefront) -> Option<Seen> {
+        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.get(&key(storefront)).cloned()
     }
 
     /// How long until the next one.

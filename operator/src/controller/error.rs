@@ -92,6 +92,28 @@ impl Error {
         matches!(self, Self::Read { source: kube::Error::Api(status), .. } if status.code == 403)
     }
 
+    /// It may be gone the next time, and nobody has to do anything: the API server or the brokers did not
+    /// answer, were busy, or somebody else was faster.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Read { source, .. }
+            | Self::Apply { source, .. }
+            | Self::Delete { source, .. }
+            | Self::Status(source) => match source {
+                kube::Error::Api(status) => matches!(status.code, 409 | 429 | 500..),
+                _ => true,
+            },
+            Self::Replacing { .. } | Self::Brokers(_) | Self::NotLeading => true,
+            Self::Invalid(_)
+            | Self::Placement(_)
+            | Self::Taken { .. }
+            | Self::OtherBrokers { .. }
+            | Self::LostSecret { .. }
+            | Self::SharedPrefix { .. }
+            | Self::Json { .. } => false,
+        }
+    }
+
     /// Only an edit can help; trying again cannot.
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Invalid(_) | Self::Placement(_) | Self::OtherBrokers { .. })

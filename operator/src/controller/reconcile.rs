@@ -18,11 +18,16 @@ use uuid::Uuid;
 use crate::{
     api::{API_VERSION, KIND, Storefront, StorefrontStatus},
     controller::{
-        apply::apply, brokers, cluster::FIELD_MANAGER, context::Context, error::Error, finalize,
-        observe,
+        apply::apply,
+        brokers,
+        cluster::FIELD_MANAGER,
+        context::Context,
+        error::Error,
+        finalize,
+        observe::{self, Live, References},
     },
     plan::{Placement, Plan, plan},
-    render::{Input, render},
+    render::{Apis, Input, render},
     status::{Observed, Outcome, events, says_the_same, status},
 };
 
@@ -30,6 +35,10 @@ use crate::{
 const RESYNC: Duration = Duration::from_secs(60);
 /// So often while something of others is missing, whose coming no watch tells.
 const RESYNC_MISSING: Duration = Duration::from_secs(15);
+
+/// After so many failures in a row what should pass by itself is told as something that does not. That is
+/// after 1 + 2 + 4 seconds.
+const LASTING_AFTER: u32 = 3;
 
 /// What an attempt has found and done.
 #[derive(Default)]
@@ -55,7 +64,12 @@ pub async fn reconcile(
         return Err(Error::NotLeading);
     }
     let after = {
-        let outcome = outcome(&storefront, &attempt, result.as_ref().err());
+        let outcome = outcome(
+            &storefront,
+            &attempt,
+            result.as_ref().err(),
+            context.retries.failed(&storefront),
+        );
         status(&storefront, &attempt.observed, &outcome, Timestamp::now())
     };
     attempt.writes += usize::from(write_status(&storefront, &context, &after).await?);
@@ -73,51 +87,84 @@ async fn run(
     context: &Context,
     attempt: &mut Attempt,
 ) -> Result<(), Error> {
-    let namespace = storefront.namespace().unwrap_or_default();
+    let (cluster, namespace) = (&context.cluster, storefront.namespace().unwrap_or_default());
     let shop = storefront.name_any();
-    let placement = Placement::cluster(storefront, &namespace)?;
-    attempt.observed.url = Some(placement.public_url.to_string());
-    let plan = &*attempt.plan.insert(plan(storefront, &placement)?);
-    if let Some(other) = brokers::older_twin(storefront, &context.storefronts.state()) {
-        return Err(Error::SharedPrefix { other });
-    }
-    let cluster = &context.cluster;
+    let planned = planned(storefront, &namespace);
     let apis = context.apis(storefront).await?;
-    attempt.observed.missing_apis = observe::missing_apis(storefront, &apis);
     let mut live = observe::live(cluster, &namespace, &shop, &apis).await?;
-    let others = observe::others(cluster, &namespace, plan).await?;
-    attempt.observed.missing.clone_from(&others.missing);
-    let credentials = others.kafka_credentials.clone();
-    let generated =
-        observe::generated(cluster, &namespace, storefront, &live, credentials, random).await?;
-    let paused = storefront.spec.paused.unwrap_or_default();
-    if !paused {
-        attempt.writes += finalize::prepare(storefront, context).await?;
-        let objects = render(&Input {
-            storefront,
-            plan,
-            placement: &placement,
-            options: &context.options,
-            generated: &generated,
-            apis: &apis,
-        });
-        let uid = storefront.uid().unwrap_or_default();
-        let written = apply(cluster, &namespace, &uid, &objects, &live).await?;
-        if written > 0 {
-            attempt.writes += written;
-            live = observe::live(cluster, &namespace, &shop, &apis).await?;
+    let made = match planned {
+        Ok((placement, plan)) => {
+            attempt.observed.url = Some(placement.public_url.to_string());
+            attempt.observed.missing_apis = observe::missing_apis(storefront, &apis);
+            let plan = &*attempt.plan.insert(plan);
+            let others = observe::others(cluster, &namespace, plan).await?;
+            attempt.observed.missing.clone_from(&others.missing);
+            let work = Work { storefront, context, placement, plan, apis: &apis, others };
+            work.make(&mut attempt.writes, &live).await.map(|()| work)
         }
+        Err(error) => Err(error),
+    };
+    if attempt.writes > 0 {
+        live = observe::live(cluster, &namespace, &shop, &apis).await?;
     }
-    attempt.observed.workloads = observe::workloads(cluster, &namespace, &shop, &live).await?;
+    // What runs is seen whether or not it could be changed: it goes on in any case.
+    let workloads = observe::workloads(cluster, &namespace, &shop, &live).await?;
+    attempt.observed.workloads = Some(workloads);
+    let Work { plan, others, .. } = made?;
+    let paused = is_paused(storefront);
     let look = brokers::Look { storefront, context, plan, live: &live, others: &others, paused };
     attempt.writes += look.run(&mut attempt.observed).await?;
     Ok(())
+}
+
+fn planned(storefront: &Storefront, namespace: &str) -> Result<(Placement, Plan), Error> {
+    let placement = Placement::cluster(storefront, namespace)?;
+    let plan = plan(storefront, &placement)?;
+    Ok((placement, plan))
+}
+
+fn is_paused(storefront: &Storefront) -> bool {
+    storefront.spec.paused.unwrap_or_default()
+}
+
+/// Everything that is needed to make the cluster as planned.
+struct Work<'a> {
+    storefront: &'a Storefront,
+    context: &'a Context,
+    placement: Placement,
+    plan: &'a Plan,
+    apis: &'a Apis,
+    others: References,
+}
+
+impl Work<'_> {
+    /// Renders and applies, unless the shop is paused. Counts what it has written, also when it fails.
+    async fn make(&self, writes: &mut usize, live: &Live) -> Result<(), Error> {
+        let Self { storefront, context, placement, plan, apis, others } = self;
+        if let Some(other) = brokers::older_twin(storefront, &context.storefronts.state()) {
+            return Err(Error::SharedPrefix { other });
+        }
+        let (cluster, namespace) = (&context.cluster, &placement.namespace);
+        let credentials = others.kafka_credentials.clone();
+        let generated =
+            observe::generated(cluster, namespace, storefront, live, credentials, random).await?;
+        if is_paused(storefront) {
+            return Ok(());
+        }
+        *writes += finalize::prepare(storefront, context).await?;
+        let options = &context.options;
+        let objects =
+            render(&Input { storefront, plan, placement, options, generated: &generated, apis });
+        let uid = storefront.uid().unwrap_or_default();
+        apply(cluster, namespace, &uid, &objects, live, writes).await
+    }
 }
 
 fn outcome<'a>(
     storefront: &Storefront,
     attempt: &'a Attempt,
     error: Option<&Error>,
+    failed: u32,
 ) -> Outcome<'a> {
     match (error, &attempt.plan) {
         (Some(error), _) if error.is_permanent() => {
@@ -128,14 +175,20 @@ fn outcome<'a>(
             };
             Outcome::Invalid { reason: error.reason(), message }
         }
-        (Some(error), plan) => {
-            Outcome::Failed { plan: plan.as_ref(), reason: error.reason(), message: error.story() }
-        }
-        (None, Some(plan)) if storefront.spec.paused == Some(true) => Outcome::Paused(plan),
+        (Some(error), plan) => Outcome::Failed {
+            plan: plan.as_ref(),
+            reason: error.reason(),
+            message: error.story(),
+            passing: error.is_passing() && failed < LASTING_AFTER,
+        },
+        (None, Some(plan)) if is_paused(storefront) => Outcome::Paused(plan),
         (None, Some(plan)) => Outcome::Applied(plan),
-        (None, None) => {
-            Outcome::Failed { plan: None, reason: "NoPlan", message: "there is no plan".to_owned() }
-        }
+        (None, None) => Outcome::Failed {
+            plan: None,
+            reason: "NoPlan",
+            message: "there is no plan".to_owned(),
+            passing: false,
+        },
     }
 }
 

@@ -32,6 +32,20 @@ impl Finding {
         }
     }
 
+    /// What was said before about something that was not looked at this time.
+    pub fn as_before(before: &StorefrontStatus, type_: &str) -> Option<Self> {
+        before.conditions.iter().find(|condition| condition.type_ == type_).map(Self::of)
+    }
+
+    fn of(condition: &Condition) -> Self {
+        let holds = match condition.status.as_str() {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        };
+        Self::new(&condition.type_, holds, &condition.reason, &condition.message)
+    }
+
     fn status(&self) -> &'static str {
         match self.holds {
             Some(true) => "True",
@@ -58,14 +72,7 @@ impl Findings {
     pub fn keep(&mut self, before: &StorefrontStatus) {
         let whole = super::parts::WHOLE;
         let parts = before.conditions.iter().filter(|c| !whole.contains(&c.type_.as_str()));
-        self.extend(parts.map(|condition| {
-            let holds = match condition.status.as_str() {
-                "True" => Some(true),
-                "False" => Some(false),
-                _ => None,
-            };
-            Finding::new(&condition.type_, holds, &condition.reason, &condition.message)
-        }));
+        self.extend(parts.map(Finding::of));
     }
 
     /// Puts one to the front.
@@ -74,23 +81,29 @@ impl Findings {
     }
 }
 
-/// The conditions. A time is carried over unless the status itself has changed.
-pub(super) fn conditions(
-    before: &[Condition],
-    findings: Findings,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> Vec<Condition> {
-    findings.0.into_iter().map(|finding| condition(before, finding, generation, now)).collect()
+/// What conditions are made from, besides findings.
+#[derive(Clone, Copy)]
+pub(super) struct Basis<'a> {
+    pub before: &'a [Condition],
+    pub generation: Option<i64>,
+    /// That generation is what runs. Until then what is said about parts, and whether the shop is ready, is
+    /// about the one before: who waits for an edit to be ready must go on waiting.
+    pub is_applied: bool,
+    pub now: Timestamp,
 }
 
-fn condition(
-    before: &[Condition],
-    finding: Finding,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> Condition {
+/// The conditions. A time is carried over unless the status itself has changed.
+pub(super) fn conditions(basis: Basis<'_>, findings: Findings) -> Vec<Condition> {
+    findings.0.into_iter().map(|finding| condition(basis, finding)).collect()
+}
+
+fn condition(basis: Basis<'_>, finding: Finding) -> Condition {
+    let Basis { before, generation, is_applied, now } = basis;
     let status = finding.status();
+    let of_attempt = [super::reasons::PROGRESSING, super::reasons::DEGRADED];
+    let is_current = is_applied || of_attempt.contains(&finding.type_.as_str());
+    let older = before.iter().find(|c| c.type_ == finding.type_).filter(|_| !is_current);
+    let generation = older.map_or(generation, |older| older.observed_generation);
     let same = before.iter().find(|c| c.type_ == finding.type_ && c.status == status);
     let changed = Time(in_whole_seconds(now));
     Condition {

@@ -15,8 +15,9 @@ use crate::{
 pub struct Observed {
     /// Where the shop is reached.
     pub url: Option<String>,
-    /// Deployments and `StatefulSet`s by component.
-    pub workloads: BTreeMap<String, Workload>,
+    /// Deployments and `StatefulSet`s by component; `None` when the attempt did not get to look at them, and
+    /// then nothing below was seen either.
+    pub workloads: Option<BTreeMap<String, Workload>>,
     /// What is missing of Secrets and ConfigMaps of others.
     pub missing: Vec<Missing>,
     pub brokers: Brokers,
@@ -24,6 +25,13 @@ pub struct Observed {
     pub topics: Vec<TopicTrouble>,
     /// APIs that the manifest needs and the cluster does not serve, such as `HTTPRoute`.
     pub missing_apis: Vec<MissingApi>,
+}
+
+impl Observed {
+    /// One workload, where it is known to be there.
+    pub fn workload(&self, component: &str) -> Option<&Workload> {
+        self.workloads.as_ref()?.get(component)
+    }
 }
 
 /// An API that is not served.

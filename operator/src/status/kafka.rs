@@ -33,7 +33,7 @@ pub(super) fn brokers(
         Brokers::Unreachable(trouble) => {
             Finding::new(KAFKA_READY, false, &trouble.reason, &trouble.message)
         }
-        Brokers::NotAsked => as_before(before, KAFKA_READY),
+        Brokers::NotAsked => as_before(before, KAFKA_READY, NOT_ASKED),
     }
 }
 
@@ -44,11 +44,9 @@ pub(super) fn topics(observed: &Observed, before: &StorefrontStatus) -> Finding 
     }
     let facts = match &observed.brokers {
         Brokers::Seen(facts) => facts,
-        Brokers::Unreachable(_) => {
-            let message = "the brokers do not answer; what is known of the topics may be old";
-            return Finding::new(TOPICS_READY, None, UNREACHABLE, message);
-        }
-        Brokers::NotAsked => return as_before(before, TOPICS_READY),
+        // That they do not answer is said of them, and not of topics that are known.
+        Brokers::Unreachable(_) => return as_before(before, TOPICS_READY, UNREACHABLE),
+        Brokers::NotAsked => return as_before(before, TOPICS_READY, NOT_ASKED),
     };
     let names = |wrong: fn(&crate::api::TopicStatus) -> bool| {
         let topics = facts.topics.iter().filter(|topic| wrong(topic));
@@ -69,17 +67,14 @@ pub(super) fn topics(observed: &Observed, before: &StorefrontStatus) -> Finding 
     Finding::new(TOPICS_READY, true, AS_PLANNED, message)
 }
 
-fn as_before(before: &StorefrontStatus, type_: &str) -> Finding {
-    let known = before.conditions.iter().find(|condition| condition.type_ == type_);
-    match known {
-        Some(condition) => {
-            let holds = match condition.status.as_str() {
-                "True" => Some(true),
-                "False" => Some(false),
-                _ => None,
-            };
-            Finding::new(type_, holds, &condition.reason, &condition.message)
-        }
-        None => Finding::new(type_, None, NOT_ASKED, "the brokers have not been asked yet"),
-    }
+fn as_before(before: &StorefrontStatus, type_: &str, unknown: &str) -> Finding {
+    let nothing = || {
+        let message = match unknown {
+            UNREACHABLE => "the brokers do not answer",
+            _ => "the brokers have not been asked yet",
+        };
+        Finding::new(type_, None, unknown, message)
+    };
+    // What was unknown may be unknown for another reason now.
+    Finding::as_before(before, type_).filter(|known| known.holds.is_some()).unwrap_or_else(nothing)
 }

@@ -1,8 +1,8 @@
 //! The fixed words of conditions: types and reasons. Tools match on them; they only ever grow.
 
-/// Everything that the manifest asks for runs.
+/// The shop serves: every part that was asked for runs. An attempt that fails says nothing about that.
 pub const READY: &str = "Ready";
-/// Something is on its way to what the manifest asks for.
+/// Something is on its way to what the manifest asks for, or is tried again.
 pub const PROGRESSING: &str = "Progressing";
 /// Something is wrong that does not go away by waiting, or that should not be.
 pub const DEGRADED: &str = "Degraded";
@@ -17,6 +17,8 @@ pub const DATABASE_READY: &str = "DatabaseReady";
 
 // Reasons.
 pub const RUNNING: &str = "Running";
+/// What was applied before runs; the newest edit is not applied.
+pub const RUNS_AS_BEFORE: &str = "RunsAsBefore";
 pub const STARTING: &str = "Starting";
 pub const NOT_CREATED: &str = "NotCreated";
 pub const SCALED_TO_ZERO: &str = "ScaledToZero";
