@@ -1,6 +1,8 @@
 //! A real Kubernetes API: etcd and kube-apiserver on this machine, without nodes. Objects are kept,
 //! validated, watched and audited as in a cluster; nothing runs them.
 
+mod accounts;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -25,10 +27,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const START_ATTEMPTS: usize = 3;
 /// The same as in the Makefile, which builds it.
 const VERSION_FOLDER: &str = "k8s-1.34.4";
-/// Every change and who made it, once it is answered; reads are not written down.
+/// Every change and who made it, once it is answered; reads only where a `ServiceAccount` made them.
 const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
 "omitStages": ["RequestReceived", "ResponseStarted"],
-"rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}]}"#;
+"rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}]}"#;
 
 /// An API server for tests; clones are the same one, and it ends with the last.
 #[derive(Clone)]
@@ -125,10 +128,14 @@ impl Kubernetes {
 
     /// A client that may do everything.
     pub fn client(&self) -> anyhow::Result<kube::Client> {
+        self.client_with(&self.own.token)
+    }
+
+    fn client_with(&self, token: &str) -> anyhow::Result<kube::Client> {
         let certificates = fs::read(self.own.api_folder.path().join("certificates/apiserver.crt"))?;
         let mut config = kube::Config::new(self.url().parse()?);
         config.root_cert = Some(pem_blocks(&certificates)?);
-        config.auth_info.token = Some(self.own.token.clone().into());
+        config.auth_info.token = Some(token.to_owned().into());
         Ok(kube::Client::try_from(config)?)
     }
 
@@ -139,22 +146,27 @@ impl Kubernetes {
 
     /// Writes a kubeconfig for other programs, and answers with its path.
     pub fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
+        self.write_kubeconfig("kubeconfig", &self.own.token)
+    }
+
+    fn write_kubeconfig(&self, name: &str, token: &str) -> anyhow::Result<PathBuf> {
         let folder = self.own.api_folder.path();
-        let path = folder.join("kubeconfig");
+        let path = folder.join(name);
         let ca = folder.join("certificates/apiserver.crt");
         let text = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": {"server": self.url(), "certificate-authority": ca}}],
-            "users": [{"name": "admin", "user": {"token": self.own.token}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+            "users": [{"name": "user", "user": {"token": token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user"}}],
         });
         fs::write(&path, text.to_string())?;
         Ok(path)
     }
 
-    /// Every change that was asked for so far, as the API server's audit log has it, the oldest first.
+    /// Every change that was asked for so far, and every request of a `ServiceAccount`, as the API server's
+    /// audit log has it, the oldest first.
     pub fn audit(&self) -> anyhow::Result<Vec<Value>> {
         let text = fs::read_to_string(self.own.api_folder.path().join("audit.log"))?;
         // The last line may be half written.
