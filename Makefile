@@ -27,7 +27,7 @@ dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more fla
 
 # The kit is run as built: `cargo run` would build it again with its own set of features.
 .PHONY: test
-test: tools kubernetes helm ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
+test: tools kubernetes helm definitions ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
 	cargo build --workspace --all-features --all-targets
 	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-testkit up -- \
 	    cargo test --workspace --all-features --no-fail-fast
@@ -70,6 +70,18 @@ $(helm):
 	    -X helm.sh/helm/v3/pkg/$(package).k8sVersionMinor=34)" helm.sh/helm/v3/cmd/helm@v$(helm_version)
 	rm -rf $(@D)
 	mv $(@D).partial $(@D)
+
+# Of the Prometheus operator, whose objects the chart can make.
+monitoring_version := 0.85.0
+monitoring := $(cache)/monitoring-$(monitoring_version)
+.PHONY: definitions
+definitions: $(monitoring)/.complete ## Fetch definitions (CRDs) of others for tests
+$(monitoring)/.complete:
+	mkdir -p $(@D)
+	folder=$$(go mod download -json github.com/prometheus-operator/prometheus-operator@v$(monitoring_version) \
+	    | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); \
+	    cp $$folder/example/prometheus-operator-crd/*_{servicemonitors,podmonitors,prometheusrules}.yaml $(@D)
+	@touch $@
 
 .PHONY: check
 check: $(deny) ## Formatting, lints, licences

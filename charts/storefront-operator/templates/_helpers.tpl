@@ -33,6 +33,18 @@ app.kubernetes.io/component: operator
 
 {{- define "storefront-operator.labels" -}}
 {{ include "storefront-operator.selectorLabels" . }}
+{{ include "storefront-operator.otherLabels" . }}
+{{- end -}}
+
+{{/* Of what must not be taken for the operator. */}}
+{{- define "storefront-operator.testLabels" -}}
+app.kubernetes.io/name: storefront-operator-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{ include "storefront-operator.otherLabels" . }}
+{{- end -}}
+
+{{- define "storefront-operator.otherLabels" -}}
 app.kubernetes.io/part-of: storefront
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -53,4 +65,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else -}}
 {{- printf "%s:%s" $name (default $root.Chart.AppVersion $image.tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The shop that `helm test` buys at. Names of Storefronts have at most 40 characters. */}}
+{{- define "storefront-operator.testShop" -}}
+{{- printf "%s-test" (include "storefront-operator.fullname" . | trunc 35 | trimSuffix "-") -}}
+{{- end -}}
+
+{{- define "storefront-operator.testNamespace" -}}
+{{- default .Release.Namespace (first .Values.watch.namespaces) -}}
 {{- end -}}

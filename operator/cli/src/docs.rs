@@ -1,6 +1,7 @@
 //! Writes the reference documents of `docs/`. Each comes from what the programs themselves run by, so
 //! that it cannot tell otherwise; CI writes them again and finds no difference.
 
+mod chart;
 mod metrics;
 mod openapi;
 mod settings;
@@ -17,6 +18,9 @@ pub struct DocsArguments {
     /// Folder to write to.
     #[arg(default_value = "docs")]
     folder: PathBuf,
+    /// Folder of the Helm chart, whose README and schema get the texts of its values.
+    #[arg(long, default_value = "charts/storefront-operator")]
+    chart: PathBuf,
 }
 
 /// Writes every document.
@@ -25,7 +29,7 @@ pub fn run(arguments: &DocsArguments) -> anyhow::Result<()> {
         let file = arguments.folder.join(name);
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    Ok(())
+    chart::write(&arguments.chart)
 }
 
 /// Every document, by its file's name.
