@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -23,7 +23,8 @@ use crate::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-const LOOKS_MAX: u32 = 3;
+/// How long the leaders of topics that were just made may need: a busy machine took more than a second.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 /// What to do, and what people are told.
@@ -99,15 +100,13 @@ pub fn open(properties: &BTreeMap<String, String>) -> Result<Session, InspectErr
 /// Topics and groups as they are now. A topic that was just made has no leader for a moment, and cannot
 /// be looked at then. Blocks.
 pub fn facts(session: &Session, plan: &Plan, scope: &Scope) -> Result<BrokerFacts, InspectError> {
-    let mut found = look(session, plan, scope);
-    for _ in 1..LOOKS_MAX {
-        if found.is_ok() {
-            break;
+    let deadline = Instant::now() + SETTLE_LIMIT;
+    loop {
+        match look(session, plan, scope) {
+            Err(_) if Instant::now() + LOOK_AGAIN < deadline => std::thread::sleep(LOOK_AGAIN),
+            found => return found,
         }
-        std::thread::sleep(LOOK_AGAIN);
-        found = look(session, plan, scope);
     }
-    found
 }
 
 fn look(session: &Session, plan: &Plan, scope: &Scope) -> Result<BrokerFacts, InspectError> {
