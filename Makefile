@@ -19,7 +19,7 @@ deny := $(or $(shell command -v cargo-deny),$(cache)/cargo-deny-$(deny_version)/
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: dev
 dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more flags
@@ -45,18 +45,31 @@ $(schemathesis)/.complete:
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement tests/documents/requirements.txt
 	@touch $@
 
-# Minutes, once. Its version stands in the kit as well, and in tools/go.mod.
-kubernetes_version := 1.34.4
-kube_apiserver := $(cache)/k8s-$(kubernetes_version)/kube-apiserver
+# Minutes, once. Its version stands in tools/go.mod alone.
+kubernetes_version := $(shell sed -n 's/^require k8s.io\/kubernetes v//p' tests/cluster/tools/go.mod)
+kubernetes_programs := $(cache)/k8s-$(kubernetes_version)
 .PHONY: kubernetes
-kubernetes: $(if $(KUBEBUILDER_ASSETS),,$(kube_apiserver)) ## Build the Kubernetes API server for tests
-$(kube_apiserver):
+kubernetes: $(if $(KUBEBUILDER_ASSETS),,$(kubernetes_programs)/kube-apiserver) ## Build the Kubernetes API server for tests
+.PHONY: node
+node_parts := apiserver controller-manager proxy scheduler
+node: $(addprefix $(kubernetes_programs)/,$(addprefix kube-,$(node_parts)) kubectl kubelet coredns pause.tar) ## Build what tests/cluster/up starts
+$(kubernetes_programs)/kube%:
 	mkdir -p $(@D)
 	cd tests/cluster/tools && CGO_ENABLED=0 go build -trimpath -o $@.partial -ldflags "-s -w \
 	    -X k8s.io/component-base/version.gitVersion=v$(kubernetes_version) \
 	    -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34" \
-	    k8s.io/kubernetes/cmd/kube-apiserver
+	    k8s.io/kubernetes/cmd/$(@F)
 	mv $@.partial $@
+$(kubernetes_programs)/coredns:
+	cd tests/cluster/tools/dns && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $@.partial .
+	mv $@.partial $@
+$(kubernetes_programs)/pause.tar: tests/cluster/tools/pause.c
+	tests/cluster/pause-image $@
+
+.PHONY: images
+images: ## Build an image of each program that is compiled, as archives in target/images
+	cargo build --workspace --all-features
+	images/build $(or $(CARGO_TARGET_DIR),target)/images localhost dev
 
 # Its flags say what a build from its own sources would: the release, and the Kubernetes that it is for.
 helm_version := 3.22.0

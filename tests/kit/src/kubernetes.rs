@@ -25,8 +25,8 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// New ports are taken when another process was faster.
 const START_ATTEMPTS: usize = 3;
-/// The same as in the Makefile, which builds it.
-const VERSION_FOLDER: &str = "k8s-1.34.4";
+/// What the Makefile builds it from names its version.
+const MODULE: &str = include_str!("../../cluster/tools/go.mod");
 /// Every change and who made it, once it is answered; reads only where a `ServiceAccount` made them.
 const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
 "omitStages": ["RequestReceived", "ResponseStarted"],
@@ -242,11 +242,13 @@ fn pem_blocks(pem: &[u8]) -> anyhow::Result<Vec<Vec<u8>>> {
 
 /// From `KUBEBUILDER_ASSETS`, which names a folder with both, from the cache, or from `PATH`.
 fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let version = MODULE.lines().find_map(|line| line.strip_prefix("require k8s.io/kubernetes v"));
+    let version = version.context("no version of Kubernetes in go.mod")?;
     let given = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty());
     let folders = given.map(PathBuf::from).into_iter();
     let path = env::var_os("PATH").unwrap_or_default();
     folders
-        .chain([cache_folder()?.join(VERSION_FOLDER)])
+        .chain([cache_folder()?.join(format!("k8s-{version}"))])
         .chain(env::split_paths(&path))
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
