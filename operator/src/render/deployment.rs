@@ -31,7 +31,9 @@ pub(super) const REVISIONS: i32 = 3;
 /// Annotation with a hash of what is only read at the start.
 const SETTINGS_HASH: &str = "storefront.dev/settings-hash";
 const CREDENTIALS_HASH: &str = "storefront.dev/kafka-credentials-hash";
-/// Measured: 15 MB at rest, 120 MB with every queue of a consumer and of its relay filled.
+/// Measured with order, built for debugging, on SQLite: 26 MB at rest, 62 MB at most while it worked off
+/// 60,000 events of 600 bytes. The rest up to the limit is an estimate of room for larger events, whose
+/// queues are bounded.
 const DEFAULTS: Defaults =
     Defaults { cpu_request: "50m", memory_request: "64Mi", memory_limit: "256Mi" };
 
