@@ -70,7 +70,7 @@ pub fn refused_edits(before: &Storefront, after: &Storefront) -> Result<Vec<Prob
     let schema = crate::crd::schema().map_err(|error| error.to_string())?;
     let before = serde_json::to_value(before).map_err(text)?;
     let after = serde_json::to_value(after).map_err(text)?;
-    let refused = cel::check_edit(&schema, &before, &after).into_iter();
+    let refused = cel::check_edit(schema, &before, &after).into_iter();
     Ok(refused.map(|Finding { path, message, .. }| Problem { line: None, path, message }).collect())
 }
 

@@ -11,7 +11,7 @@ use std::{
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
-        core::v1::{Namespace, Secret, Service},
+        core::v1::{ConfigMap, Namespace, Secret, Service},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -225,4 +225,39 @@ async fn a_paused_shop_and_a_closed_fence_are_left_alone() {
     let back = until("it is back", async || world.deployments().await.len() == 6);
     let back = tokio::time::timeout(Duration::from_secs(3), back).await;
     assert!(back.is_err(), "an operator without the lease wrote");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_somebody_elses_is_refused_until_it_is_handed_over() {
+    let world = World::new().await;
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "demo-order"},
+        "data": {"theirs": "yes"},
+    });
+    let maps = world.api::<ConfigMap>();
+    let apply = PatchParams::apply("somebody");
+    maps.patch("demo-order", &apply, &Patch::Apply(&theirs)).await.unwrap();
+    world.apply(json!({"payment": {"sandbox": {}}})).await;
+    world.comes_to("Degraded", "True", "Conflict").await;
+    let storefront = world.api::<Storefront>().get("demo").await.unwrap();
+    let conditions = storefront.status.unwrap().conditions;
+    let told = conditions.iter().find(|condition| condition.type_ == "Degraded").unwrap();
+    let hand_over = "kubectl label --overwrite configmap demo-order \
+                     app.kubernetes.io/managed-by=storefront-operator app.kubernetes.io/instance=demo";
+    assert!(told.message.starts_with("ConfigMap demo-order is there already"), "{told:?}");
+    assert!(told.message.ends_with(hand_over), "{told:?}");
+    // Nothing of the shop was made, and nothing of theirs was touched.
+    assert!(world.deployments().await.is_empty());
+    let untouched = maps.get("demo-order").await.unwrap();
+    assert_eq!((untouched.data.unwrap().len(), untouched.metadata.labels), (1, None));
+
+    let labels = json!({"metadata": {"labels": {
+        "app.kubernetes.io/managed-by": "storefront-operator",
+        "app.kubernetes.io/instance": "demo",
+    }}});
+    maps.patch("demo-order", &PatchParams::default(), &Patch::Merge(&labels)).await.unwrap();
+    world.comes_to("Progressing", "True", "RollingOut").await;
+    let taken = maps.get("demo-order").await.unwrap();
+    assert!(taken.data.as_ref().unwrap().contains_key("KAFKA_BROKERS"), "{:?}", taken.data);
+    assert_eq!(taken.owner_references()[0].kind, "Storefront");
 }

@@ -3,7 +3,6 @@
 
 pub mod compare;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     ResourceExt,
     core::{ApiResource, DynamicObject},
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    api::{API_VERSION, KIND},
     controller::{
         cluster::{Cluster, FIELD_MANAGER},
         error::Error,
@@ -28,6 +28,9 @@ pub const APPLIED_HASH: &str = "storefront.dev/applied-hash";
 /// Field manager of a number of instances that a scaler is about to take over.
 const HANDOVER: &str = "storefront-operator-handover";
 
+const INSTANCE: &str = "app.kubernetes.io/instance";
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
 /// Applies and prunes. Counts into `written` what was written, also when it fails on the way.
 pub async fn apply(
     cluster: &Cluster,
@@ -37,6 +40,10 @@ pub async fn apply(
     live: &Live,
     written: &mut usize,
 ) -> Result<(), Error> {
+    // Before anything is written: half a shop is of no use to anybody.
+    for object in objects {
+        live.find(object.kind(), object.name()).map_or(Ok(()), |there| not_taken(object, there))?;
+    }
     for object in objects {
         hand_over_replicas(cluster, namespace, objects, object, live).await?;
         *written += usize::from(apply_one(cluster, namespace, object, live).await?);
@@ -56,7 +63,6 @@ async fn apply_one(
     let resource = kinds::resource(object.api_version(), kind);
     let there = live.find(kind, name);
     if let Some(there) = there {
-        not_taken(object, there)?;
         if is_applied(&wanted, there) {
             return Ok(false);
         }
@@ -175,22 +181,36 @@ pub fn is_applied(wanted: &Value, there: &DynamicObject) -> bool {
     compare::holds(wanted, &live)
 }
 
-/// An object that another controller owns is not ours to change. A Storefront of our own name with
-/// another uid is gone: what it has left is taken up before it is collected.
+/// Whether an object of that name may be made or written over.
 pub fn not_taken(object: &Object, there: &DynamicObject) -> Result<(), Error> {
-    let ours = object.metadata().owner_references.iter().flatten().next();
-    let is_ours = |owner: &OwnerReference| {
-        ours.is_some_and(|ours| (&ours.kind, &ours.name) == (&owner.kind, &owner.name))
-    };
-    let owners = there.owner_references();
-    match owners.iter().find(|owner| owner.controller == Some(true) && !is_ours(owner)) {
-        None => Ok(()),
-        Some(owner) => Err(Error::Taken {
-            kind: there.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default(),
+    let shop = object.metadata().labels.as_ref().and_then(|labels| labels.get(INSTANCE));
+    is_of(shop.map(String::as_str).unwrap_or_default(), there)
+}
+
+/// An object that another controller owns is not ours to change, and neither is one that nobody owns,
+/// unless it says that it is this shop's: by our labels, as what a backup has brought back or somebody
+/// has handed over, or by staying when its shop went. A Storefront of our own name with another uid is
+/// gone: what it has left is taken up before it is collected.
+pub(crate) fn is_of(shop: &str, there: &DynamicObject) -> Result<(), Error> {
+    let kind = || there.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+    let owner = there.owner_references().iter().find(|owner| owner.controller == Some(true));
+    if let Some(owner) = owner {
+        let group = |api_version: &str| api_version.split('/').next().map(str::to_owned);
+        let same_group = group(&owner.api_version) == group(API_VERSION);
+        let ours = same_group && (&*owner.kind, &*owner.name) == (KIND, shop);
+        let taken = || Error::Taken {
+            kind: kind(),
             name: there.name_any(),
             owner: format!("{} {}", owner.kind, owner.name),
-        }),
+        };
+        return if ours { Ok(()) } else { Err(taken()) };
     }
+    let says = |label: &str, value: &str| there.labels().get(label).is_some_and(|is| is == value);
+    let labelled = says(INSTANCE, shop) && says(MANAGED_BY, FIELD_MANAGER);
+    if labelled || there.annotations().contains_key(RETAIN) {
+        return Ok(());
+    }
+    Err(Error::Foreign { kind: kind(), name: there.name_any(), shop: shop.to_owned() })
 }
 
 /// Deletes what is ours, is there, and was not rendered. What is retained stays.
@@ -225,4 +245,64 @@ pub fn is_pruned(there: &DynamicObject, objects: &[Object], uid: &str) -> bool {
     let goes_already = there.metadata.deletion_timestamp.is_some();
     let retained = there.annotations().contains_key(RETAIN);
     !wanted && ours && !goes_already && !retained
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there(metadata: &Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata,
+            "data": {},
+        }))
+        .unwrap()
+    }
+
+    fn owned(api_version: &str, kind: &str, name: &str) -> DynamicObject {
+        let owner = json!({
+            "apiVersion": api_version, "kind": kind, "name": name, "uid": "1", "controller": true,
+        });
+        there(&json!({"name": "demo-order", "ownerReferences": [owner]}))
+    }
+
+    fn labelled(instance: &str, managed_by: &str) -> DynamicObject {
+        let labels = json!({INSTANCE: instance, MANAGED_BY: managed_by});
+        there(&json!({"name": "demo-order", "labels": labels}))
+    }
+
+    #[test]
+    fn what_is_ours_is_taken_up() {
+        for ours in [
+            // Of a Storefront that is gone, too.
+            owned("storefront.dev/v1alpha1", "Storefront", "demo"),
+            owned("storefront.dev/v1", "Storefront", "demo"),
+            // Restored from a backup, or handed over by somebody.
+            labelled("demo", "storefront-operator"),
+            there(&json!({"name": "demo-database", "annotations": {RETAIN: "true"}})),
+        ] {
+            is_of("demo", &ours).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_somebody_elses_stays_theirs() {
+        for (foreign, says) in [
+            (
+                owned("storefront.dev/v1alpha1", "Storefront", "other"),
+                "belongs to Storefront other",
+            ),
+            (owned("other.dev/v1", "Storefront", "demo"), "belongs to Storefront demo"),
+            (owned("apps/v1", "Deployment", "demo"), "belongs to Deployment demo"),
+            (there(&json!({"name": "demo-order"})), "is not this shop's"),
+            (labelled("demo", "Helm"), "is not this shop's"),
+            (labelled("other", "storefront-operator"), "is not this shop's"),
+        ] {
+            let refused = is_of("demo", &foreign).unwrap_err();
+            assert_eq!((refused.reason(), refused.is_permanent()), ("Conflict", false));
+            assert!(refused.to_string().contains(says), "{refused}");
+        }
+    }
 }

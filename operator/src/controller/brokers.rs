@@ -14,10 +14,11 @@ use storefront_inspect::{InspectError, Scope, Session};
 use crate::{
     api::{self, Storefront},
     controller::{
+        apply::is_of,
         context::{Context, Seen},
         error::Error,
         kinds,
-        observe::{Live, References},
+        observe::{self, Live, References},
         topics::{self, Decision, Ownership},
     },
     names,
@@ -154,7 +155,11 @@ impl Look<'_> {
             "data": {LEDGER_KEY: lines.join("\n")},
         });
         let resource = kinds::resource("v1", "ConfigMap");
-        self.context.cluster.apply(&namespace, &resource, &name, &object).await.map(|_| ())
+        let cluster = &self.context.cluster;
+        if let Some(there) = cluster.get(&namespace, &resource, &name).await? {
+            is_of(&shop, &observe::typed(there, &resource))?;
+        }
+        cluster.apply(&namespace, &resource, &name, &object).await.map(|_| ())
     }
 
     fn scope(&self) -> Scope {

@@ -34,6 +34,11 @@ pub enum Error {
     #[error("{kind} {name} belongs to {owner}: rename the Storefront, or delete it")]
     Taken { kind: String, name: String, owner: String },
     #[error(
+        "{kind} {name} is there already, and is not this shop's: delete or rename it, or let the operator write over it: kubectl label --overwrite {} {name} app.kubernetes.io/managed-by=storefront-operator app.kubernetes.io/instance={shop}",
+        kind.to_lowercase()
+    )]
+    Foreign { kind: String, name: String, shop: String },
+    #[error(
         "the disks of {name} are of {there} brokers and {wanted} are asked for: write kafka.managed.replicas: {there}, or delete the disks and Secret {name}"
     )]
     OtherBrokers { name: String, there: String, wanted: i32 },
@@ -71,7 +76,7 @@ impl Error {
             Self::Read { .. } => "ReadFailed",
             Self::Apply { .. } => "ApplyFailed",
             Self::Delete { .. } => "DeleteFailed",
-            Self::Taken { .. } | Self::SharedPrefix { .. } => "Conflict",
+            Self::Taken { .. } | Self::Foreign { .. } | Self::SharedPrefix { .. } => "Conflict",
             Self::OtherBrokers { .. } => "OtherBrokers",
             Self::LostSecret { .. } => "LostSecret",
             Self::Replacing { .. } => "Replacing",
@@ -107,6 +112,7 @@ impl Error {
             Self::Invalid(_)
             | Self::Placement(_)
             | Self::Taken { .. }
+            | Self::Foreign { .. }
             | Self::OtherBrokers { .. }
             | Self::LostSecret { .. }
             | Self::SharedPrefix { .. }

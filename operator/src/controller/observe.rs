@@ -17,11 +17,14 @@ use crate::{
     controller::{cluster::Cluster, error::Error, kinds},
     names,
     plan::Plan,
-    render::{Apis, Generated},
+    render::{Apis, Generated, Object},
     status::Workload,
 };
 pub use apis::{apis, missing_apis};
 pub use references::References;
+
+/// Objects that are looked for by name at once.
+const LOOKS_AT_ONCE: usize = 16;
 
 /// Objects of a shop that are there.
 #[derive(Debug, Default)]
@@ -62,6 +65,30 @@ pub async fn live(
     let own = futures_util::future::try_join_all(own).await?;
     objects.extend(own.into_iter().flatten().map(|object| typed(object, &secrets)));
     Ok(Live { objects })
+}
+
+/// Adds objects of the wanted names that do not have the shop's labels: somebody else's, or its own without
+/// them. While nothing is missing nothing is asked.
+pub async fn unlabelled(
+    cluster: &Cluster,
+    namespace: &str,
+    wanted: &[Object],
+    live: &mut Live,
+) -> Result<(), Error> {
+    let missing = wanted.iter().filter(|object| live.find(object.kind(), object.name()).is_none());
+    let missing: Vec<_> = missing
+        .map(|object| (kinds::resource(object.api_version(), object.kind()), object.name()))
+        .collect();
+    for some in missing.chunks(LOOKS_AT_ONCE) {
+        let looks = some.iter().map(|(resource, name)| cluster.get(namespace, resource, name));
+        let found = futures_util::future::try_join_all(looks).await?;
+        let there = some
+            .iter()
+            .zip(found)
+            .filter_map(|((resource, _), object)| object.map(|object| typed(object, resource)));
+        live.objects.extend(there);
+    }
+    Ok(())
 }
 
 /// Secrets that the operator makes for a shop, those of disks that are left among them.

@@ -100,7 +100,7 @@ async fn run(
             let others = observe::others(cluster, &namespace, plan).await?;
             attempt.observed.missing.clone_from(&others.missing);
             let work = Work { storefront, context, placement, plan, apis: &apis, others };
-            work.make(&mut attempt.writes, &live).await.map(|()| work)
+            work.make(&mut attempt.writes, &mut live).await.map(|()| work)
         }
         Err(error) => Err(error),
     };
@@ -139,7 +139,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Renders and applies, unless the shop is paused. Counts what it has written, also when it fails.
-    async fn make(&self, writes: &mut usize, live: &Live) -> Result<(), Error> {
+    async fn make(&self, writes: &mut usize, live: &mut Live) -> Result<(), Error> {
         let Self { storefront, context, placement, plan, apis, others } = self;
         if let Some(other) = brokers::older_twin(storefront, &context.storefronts.state()) {
             return Err(Error::SharedPrefix { other });
@@ -155,6 +155,7 @@ impl Work<'_> {
         let options = &context.options;
         let objects =
             render(&Input { storefront, plan, placement, options, generated: &generated, apis });
+        observe::unlabelled(cluster, namespace, &objects, live).await?;
         let uid = storefront.uid().unwrap_or_default();
         apply(cluster, namespace, &uid, &objects, live, writes).await
     }

@@ -12,6 +12,7 @@ use crate::{
     status::{Trouble, Workload},
 };
 
+const INSTANCE: &str = "app.kubernetes.io/instance";
 const COMPONENT: &str = "app.kubernetes.io/component";
 /// Pods that are looked at to say why a shop does not come up.
 const PODS_MAX: u32 = 200;
@@ -26,7 +27,8 @@ pub(super) async fn of(
 ) -> Result<BTreeMap<String, Workload>, Error> {
     let sets = live.objects.iter().filter(|object| {
         let kind = object.types.as_ref().map_or("", |types| types.kind.as_str());
-        matches!(kind, "Deployment" | "StatefulSet")
+        let ours = object.labels().get(INSTANCE).is_some_and(|instance| instance == shop);
+        ours && matches!(kind, "Deployment" | "StatefulSet")
     });
     let mut workloads: BTreeMap<String, Workload> = sets
         .filter_map(|set| Some((set.labels().get(COMPONENT)?.clone(), workload(set))))
