@@ -41,8 +41,28 @@ impl Cluster {
         resource: &ApiResource,
         selector: &str,
     ) -> Result<Vec<DynamicObject>, Error> {
-        let api = self.api(namespace, resource);
-        match api.list(&ListParams::default().labels(selector)).await {
+        self.list_by(namespace, resource, &ListParams::default().labels(selector)).await
+    }
+
+    /// The object of that name, if it is there. Asked for by a list, as these kinds are listed anyway: so no
+    /// right to get them is needed.
+    pub async fn named(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+    ) -> Result<Vec<DynamicObject>, Error> {
+        let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+        self.list_by(namespace, resource, &parameters).await
+    }
+
+    async fn list_by(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        parameters: &ListParams,
+    ) -> Result<Vec<DynamicObject>, Error> {
+        match self.api(namespace, resource).list(parameters).await {
             Ok(list) => Ok(list.items),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
             Err(source) => Err(Error::Read { what: resource.plural.clone(), source }),

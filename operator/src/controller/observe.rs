@@ -75,18 +75,18 @@ pub async fn unlabelled(
     wanted: &[Object],
     live: &mut Live,
 ) -> Result<(), Error> {
-    let missing = wanted.iter().filter(|object| live.find(object.kind(), object.name()).is_none());
-    let missing: Vec<_> = missing
+    // Secrets have been looked for by their names.
+    let others = wanted.iter().filter(|object| object.kind() != "Secret");
+    let missing: Vec<_> = others
+        .filter(|object| live.find(object.kind(), object.name()).is_none())
         .map(|object| (kinds::resource(object.api_version(), object.kind()), object.name()))
         .collect();
     for some in missing.chunks(LOOKS_AT_ONCE) {
-        let looks = some.iter().map(|(resource, name)| cluster.get(namespace, resource, name));
+        let looks = some.iter().map(|(resource, name)| cluster.named(namespace, resource, name));
         let found = futures_util::future::try_join_all(looks).await?;
-        let there = some
-            .iter()
-            .zip(found)
-            .filter_map(|((resource, _), object)| object.map(|object| typed(object, resource)));
-        live.objects.extend(there);
+        for ((resource, _), there) in some.iter().zip(found) {
+            live.objects.extend(there.into_iter().map(|object| typed(object, resource)));
+        }
     }
     Ok(())
 }
