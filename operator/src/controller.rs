@@ -21,7 +21,10 @@ pub use finalize::{FINALIZER, is_needed as needs_finalizer};
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use futures_util::{Stream, StreamExt, future::ready};
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    future::{join_all, ready},
+};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -63,8 +66,8 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 /// How a controller is run.
 pub struct Run {
     pub client: Client,
-    /// Only this namespace; all of them without one.
-    pub namespace: Option<String>,
+    /// Only these namespaces; all of them when there is none.
+    pub namespaces: Vec<String>,
     pub options: Options,
     pub fence: Fence,
     pub metrics: Metrics,
@@ -74,10 +77,19 @@ pub struct Run {
     pub watch_secrets: bool,
 }
 
+/// One namespace, or all of them.
+type Place = Option<String>;
+
 /// Runs until `shutdown`, then lets attempts under way end.
 pub async fn run(run: Run, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
-    let controller = Controller::new(api::<Storefront>(&run), watcher::Config::default());
-    let storefronts = controller.store();
+    let mut places: Vec<Place> = run.namespaces.iter().cloned().map(Some).collect();
+    if places.is_empty() {
+        places.push(None);
+    }
+    let controllers: Vec<_> = places
+        .iter()
+        .map(|place| Controller::new(api::<Storefront>(&run, place), watcher::Config::default()))
+        .collect();
     let reporter =
         Reporter { controller: FIELD_MANAGER.into(), instance: Some(run.identity.clone()) };
     let context = Arc::new(Context {
@@ -88,38 +100,54 @@ pub async fn run(run: Run, shutdown: impl Future<Output = ()> + Send + Sync + 's
         },
         options: run.options.clone(),
         recorder: Recorder::new(run.client.clone(), reporter),
-        storefronts: storefronts.clone(),
+        storefronts: controllers.iter().map(Controller::store).collect(),
         retries: Retries::default(),
         looks: Looks::default(),
         apis: std::sync::Mutex::default(),
     });
-    let mut controller = controller
-        .with_config(Config::default().concurrency(AT_ONCE).debounce(DEBOUNCE))
-        .reconcile_on(children::<Deployment>(&run))
-        .reconcile_on(children::<StatefulSet>(&run))
-        .reconcile_on(children::<Service>(&run))
-        .reconcile_on(children::<ServiceAccount>(&run))
-        .reconcile_on(children::<NetworkPolicy>(&run))
-        .reconcile_on(children::<Ingress>(&run))
-        .reconcile_on(children::<PodDisruptionBudget>(&run))
-        .reconcile_on(children::<HorizontalPodAutoscaler>(&run))
-        .reconcile_on(children::<ConfigMap>(&run));
-    if run.watch_secrets {
-        controller = controller
-            .reconcile_on(children::<Secret>(&run))
-            .reconcile_on(others::<Secret>(&run, storefronts));
+    let shutdown = shutdown.shared();
+    let at_once = AT_ONCE.div_ceil(u16::try_from(places.len()).unwrap_or(AT_ONCE));
+    let config = Config::default().concurrency(at_once).debounce(DEBOUNCE);
+    let all = places.iter().zip(controllers).map(|(place, controller)| {
+        watching(&run, place, controller.with_config(config.clone()))
+            .graceful_shutdown_on(shutdown.clone())
+            .run(reconcile, error_policy, context.clone())
+            .for_each(|result| {
+                // A failed attempt has been logged by the error policy.
+                if let Err(error @ kube::runtime::controller::Error::QueueError(_)) = result {
+                    tracing::warn!(%error, "the watch of Storefronts is interrupted");
+                }
+                ready(())
+            })
+    });
+    join_all(all).await;
+}
+
+/// Everything that wakes the shops of a place.
+fn watching(
+    run: &Run,
+    place: &Place,
+    controller: Controller<Storefront>,
+) -> Controller<Storefront> {
+    let storefronts = controller.store();
+    let controller = controller
+        .reconcile_on(children::<Deployment>(run, place))
+        .reconcile_on(children::<StatefulSet>(run, place))
+        .reconcile_on(children::<Service>(run, place))
+        .reconcile_on(children::<ServiceAccount>(run, place))
+        .reconcile_on(children::<NetworkPolicy>(run, place))
+        .reconcile_on(children::<Ingress>(run, place))
+        .reconcile_on(children::<PodDisruptionBudget>(run, place))
+        .reconcile_on(children::<HorizontalPodAutoscaler>(run, place))
+        .reconcile_on(children::<ConfigMap>(run, place));
+    if !run.watch_secrets {
+        return controller;
     }
-    controller
-        .graceful_shutdown_on(shutdown)
-        .run(reconcile, error_policy, context)
-        .for_each(|result| {
-            // A failed attempt has been logged by the error policy.
-            if let Err(error @ kube::runtime::controller::Error::QueueError(_)) = result {
-                tracing::warn!(%error, "the watch of Storefronts is interrupted");
-            }
-            ready(())
-        })
-        .await;
+    controller.reconcile_on(children::<Secret>(run, place)).reconcile_on(others::<Secret>(
+        run,
+        place,
+        storefronts,
+    ))
 }
 
 /// A kind of objects in namespaces, of which watches read the metadata.
@@ -143,19 +171,22 @@ impl<K> Watched for K where
 {
 }
 
-fn api<K>(run: &Run) -> Api<K>
+fn api<K>(run: &Run, place: &Place) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
-    match &run.namespace {
+    match place {
         Some(namespace) => Api::namespaced(run.client.clone(), namespace),
         None => Api::all(run.client.clone()),
     }
 }
 
 /// Metadata of one kind's objects that have our label: each wakes the shop that its labels name.
-fn children<K: Watched>(run: &Run) -> impl Stream<Item = ObjectRef<Storefront>> + Send + 'static {
-    let api: Api<PartialObjectMeta<K>> = api(run);
+fn children<K: Watched>(
+    run: &Run,
+    place: &Place,
+) -> impl Stream<Item = ObjectRef<Storefront>> + Send + use<K> {
+    let api: Api<PartialObjectMeta<K>> = api(run, place);
     let events = watcher::watcher(api, watcher::Config::default().labels(MANAGED));
     events.backoff(DefaultBackoff::default()).touched_objects().filter_map(|object| {
         ready(object.ok().and_then(|object| {
@@ -169,9 +200,10 @@ fn children<K: Watched>(run: &Run) -> impl Stream<Item = ObjectRef<Storefront>> 
 /// use it. A shop is woken too often rather than never: an attempt that finds nothing writes nothing.
 fn others<K: Watched>(
     run: &Run,
+    place: &Place,
     storefronts: Store<Storefront>,
-) -> impl Stream<Item = ObjectRef<Storefront>> + Send + 'static {
-    let api: Api<PartialObjectMeta<K>> = api(run);
+) -> impl Stream<Item = ObjectRef<Storefront>> + Send + use<K> {
+    let api: Api<PartialObjectMeta<K>> = api(run, place);
     let events = watcher::watcher(api, watcher::Config::default().labels(&format!("!{INSTANCE}")));
     let touched = events.backoff(DefaultBackoff::default()).touched_objects();
     touched.flat_map(move |object| {

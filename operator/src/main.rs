@@ -28,9 +28,10 @@ const BEAT: Duration = Duration::from_secs(1);
 #[derive(Debug, Parser)]
 #[command(name = "storefront-operator", version, max_term_width = 100)]
 struct Arguments {
-    /// Look after Storefronts of this namespace only [default: every namespace].
-    #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAME")]
-    namespace: Option<String>,
+    /// Look after Storefronts of this namespace only; may be repeated, or list several with commas
+    /// [default: every namespace].
+    #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAME", value_delimiter = ',')]
+    namespace: Vec<String>,
     /// Namespace of the Lease that says who leads. Without it this operator has to be the only one.
     #[arg(long, env = "LEASE_NAMESPACE", value_name = "NAME")]
     lease_namespace: Option<String>,
@@ -131,7 +132,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let controller = tokio::spawn(controller::run(
         Run {
             client,
-            namespace: arguments.namespace.clone(),
+            namespaces: arguments.namespace.clone(),
             options: arguments.options(),
             fence: fence.clone(),
             metrics,

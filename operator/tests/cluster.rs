@@ -62,7 +62,7 @@ impl World {
         let fence = Fence::open();
         let run = Run {
             client: client.clone(),
-            namespace: None,
+            namespaces: Vec::new(),
             options: Options::default(),
             fence: fence.clone(),
             metrics: Metrics::default(),

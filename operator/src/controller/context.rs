@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -36,20 +36,28 @@ pub struct Context {
     pub cluster: Cluster,
     pub options: Options,
     pub recorder: Recorder,
-    /// Every Storefront that is watched.
-    pub storefronts: Store<Storefront>,
+    /// The Storefronts that are watched, by place.
+    pub storefronts: Vec<Store<Storefront>>,
     pub retries: Retries,
     pub looks: Looks,
     pub apis: Mutex<Option<(Instant, Apis)>>,
 }
 
 impl Context {
+    /// Every Storefront that is watched.
+    pub fn storefronts(&self) -> Vec<Arc<Storefront>> {
+        self.storefronts.iter().flat_map(Store::state).collect()
+    }
+
     /// Which optional APIs are served.
     pub async fn apis(&self, storefront: &Storefront) -> Result<Apis, Error> {
         let known = self.apis.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, apis)) = known
+        if let Some((at, mut apis)) = known
             && at.elapsed() < APIS_KNOWN_FOR
         {
+            // Of this shop's own brokers: another shop's say nothing about them.
+            apis.strimzi_authorization =
+                observe::strimzi_authorization(&self.cluster, storefront).await;
             return Ok(apis);
         }
         let apis = observe::apis(&self.cluster, storefront).await?;

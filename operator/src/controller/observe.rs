@@ -20,7 +20,7 @@ use crate::{
     render::{Apis, Generated, Object},
     status::Workload,
 };
-pub use apis::{apis, missing_apis};
+pub use apis::{apis, missing_apis, strimzi_authorization};
 pub use references::References;
 
 /// Objects that are looked for by name at once.

@@ -141,7 +141,7 @@ impl Work<'_> {
     /// Renders and applies, unless the shop is paused. Counts what it has written, also when it fails.
     async fn make(&self, writes: &mut usize, live: &mut Live) -> Result<(), Error> {
         let Self { storefront, context, placement, plan, apis, others } = self;
-        if let Some(other) = brokers::older_twin(storefront, &context.storefronts.state()) {
+        if let Some(other) = brokers::older_twin(storefront, &context.storefronts()) {
             return Err(Error::SharedPrefix { other });
         }
         let (cluster, namespace) = (&context.cluster, &placement.namespace);

@@ -34,7 +34,7 @@ async fn version(cluster: &Cluster, name: &str, kind: &str) -> Result<Option<Str
 }
 
 /// Whether the Strimzi cluster checks what a user may do. Not known is no.
-async fn strimzi_authorization(cluster: &Cluster, storefront: &Storefront) -> bool {
+pub async fn strimzi_authorization(cluster: &Cluster, storefront: &Storefront) -> bool {
     let Some(strimzi) = storefront.spec.strimzi() else { return false };
     let namespace = storefront.namespace().unwrap_or_default();
     for version in ["v1", "v1beta2"] {
