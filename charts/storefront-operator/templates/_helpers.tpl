@@ -24,7 +24,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* These never change: a selector cannot. Shops let pods of this name through to their brokers, whatever the release is called. */}}
+{{/* These never change: a selector cannot. Shops let pods of this name through to their brokers. */}}
 {{- define "storefront-operator.selectorLabels" -}}
 app.kubernetes.io/name: storefront-operator
 app.kubernetes.io/instance: {{ .Release.Name }}

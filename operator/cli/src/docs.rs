@@ -19,7 +19,7 @@ pub struct DocsArguments {
     #[arg(default_value = "docs")]
     folder: PathBuf,
     /// Folder of the Helm chart, whose README and schema get the texts of its values.
-    #[arg(long, default_value = "charts/storefront-operator")]
+    #[arg(long, value_name = "DIR", default_value = "charts/storefront-operator")]
     chart: PathBuf,
 }
 

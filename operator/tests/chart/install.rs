@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use k8s_openapi::{
-    api::core::v1::{Namespace, Service, ServiceAccount},
+    api::core::v1::{Service, ServiceAccount},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -17,7 +17,7 @@ use storefront_testkit::{eventually, helm};
 use crate::{
     CHART,
     operator::Operator,
-    world::{HOME, LIMIT, RELEASE, SHOPS, World, demo},
+    world::{HOME, LIMIT, MORE, RELEASE, SHOPS, World, demo},
 };
 
 fn definitions(world: &World) -> Api<CustomResourceDefinition> {
@@ -131,14 +131,14 @@ async fn what_is_not_kept_goes_with_the_release() {
     .await;
 }
 
-/// Who installs it may do everything in two namespaces and nothing in the cluster.
+/// Who installs it may do everything in three namespaces and nothing in the cluster.
 async fn installer(world: &World) -> std::path::PathBuf {
     let account = json!({
         "apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "installer", "namespace": HOME},
     });
     world.apply(&account).await.unwrap();
-    for namespace in [HOME, SHOPS] {
+    for namespace in [HOME, SHOPS, MORE] {
         let metadata = json!({"name": "installer", "namespace": namespace});
         let group = "rbac.authorization.k8s.io";
         let subject = json!({"kind": "ServiceAccount", "name": "installer", "namespace": HOME});
@@ -168,20 +168,32 @@ async fn in_chosen_namespaces_it_needs_no_right_in_the_cluster() {
     world.define(&definition).await;
     let installer = installer(&world).await;
     let values = format!("{CHART}/ci/namespaced-values.yaml");
-    let words = ["install", RELEASE, CHART, "--namespace", HOME, "--values", &values];
+    let both = "watch.namespaces={shops,more}";
+    let words =
+        ["install", RELEASE, CHART, "--namespace", HOME, "--values", &values, "--set", both];
     helm(Some(&installer), &words).await.unwrap();
 
     let operator = Operator::start(&world).await;
-    world.comes_to(&demo(), "Progressing", "RollingOut").await;
-    let namespaces: Api<Namespace> = Api::all(world.client.clone());
-    let all: Vec<_> = namespaces.list(&ListParams::default()).await.unwrap().items;
-    assert!(all.len() > 2);
+    for namespace in [SHOPS, MORE] {
+        let mut shop = demo();
+        shop["metadata"]["namespace"] = json!(namespace);
+        world.comes_to(&shop, "Progressing", "RollingOut").await;
+    }
+    // What changes by hand in either of them comes back.
+    for namespace in [SHOPS, MORE] {
+        let services: Api<Service> = Api::namespaced(world.client.clone(), namespace);
+        services.delete("demo-gateway", &DeleteParams::default()).await.unwrap();
+        eventually(LIMIT, &format!("the Service of {namespace} is back"), async || {
+            services.get_opt("demo-gateway").await.unwrap().is_some()
+        })
+        .await;
+    }
     operator.stop();
     let requests = world.asked();
     assert!(requests.len() > 20);
     for request in requests {
         let place = request["objectRef"]["namespace"].as_str();
-        assert!(place == Some(SHOPS) || place == Some(HOME), "{request:#}");
+        assert!(place.is_some_and(|place| [HOME, SHOPS, MORE].contains(&place)), "{request:#}");
         let allowed = &request["annotations"]["authorization.k8s.io/decision"];
         assert_eq!(*allowed, Value::from("allow"), "{request:#}");
     }

@@ -1,8 +1,12 @@
 //! `values.yaml` and its schema: strict, complete, and in step with the program.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use serde_json::Value;
+use storefront_contract::ServiceId;
 use storefront_operator::render::Options;
 use storefront_testkit::helm;
 
@@ -95,6 +99,34 @@ fn every_value_is_in_the_schema_with_its_description_and_the_other_way_round() {
     let mut faults = Vec::new();
     compare("", &defaults, &yaml("values.schema.json"), &mut faults);
     assert_eq!(faults, Vec::<String>::new());
+}
+
+/// What Artifact Hub shows, and what those fetch who mirror images.
+#[test]
+fn annotations_name_every_image_and_the_definition() {
+    let annotations = &yaml("Chart.yaml")["annotations"];
+    let list = |name: &str| -> Vec<Value> {
+        let text = annotations[format!("artifacthub.io/{name}")].as_str().unwrap();
+        serde_yaml::from_str(text).unwrap()
+    };
+    let own = Options::default();
+    let services = ServiceId::ALL.map(ServiceId::name);
+    let of_ours = ["operator", "sandbox"].into_iter().chain(services);
+    let mut wanted: BTreeSet<_> =
+        of_ours.map(|name| format!("{}/storefront-{name}:{}", own.registry, own.tag)).collect();
+    wanted.insert(format!("{}/storefront:{}", own.registry, own.tag));
+    wanted.insert(format!("{}:{}", own.kafka_image, own.kafka_version));
+    wanted.insert(own.postgres_image);
+    let listed =
+        list("images").iter().map(|image| image["image"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(wanted, listed);
+
+    let definition = storefront_operator::crd::definition().unwrap();
+    let crds = list("crds");
+    assert_eq!(crds[0]["name"], definition.metadata.name.unwrap());
+    assert_eq!(crds[0]["version"], definition.spec.versions[0].name);
+    let example = serde_yaml::to_string(&list("crdsExamples")[0]).unwrap();
+    storefront_operator::manifest::load("example", &example).unwrap();
 }
 
 #[test]

@@ -14,8 +14,9 @@ use crate::CHART;
 
 /// Where releases are.
 pub const HOME: &str = "operator";
-/// Where shops are.
+/// Where shops are, and more of them.
 pub const SHOPS: &str = "shops";
+pub const MORE: &str = "more";
 /// The name of the release, and so of its objects.
 pub const RELEASE: &str = "storefront-operator";
 /// Loaded machines take long.
@@ -46,7 +47,7 @@ impl World {
         let client = kubernetes.client().unwrap();
         let kubeconfig = kubernetes.kubeconfig().unwrap();
         let world = Self { kubernetes, client, kubeconfig };
-        for name in [HOME, SHOPS] {
+        for name in [HOME, SHOPS, MORE] {
             let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
             let metadata = json!({"name": name, "labels": labels});
             world
@@ -125,9 +126,10 @@ impl World {
     /// Applies a Storefront, and waits until the operator has done all that it can with it.
     pub async fn comes_to(&self, storefront: &Value, type_: &str, reason: &str) {
         self.apply(storefront).await.unwrap();
-        let shops: Api<Storefront> = Api::namespaced(self.client.clone(), SHOPS);
-        let name = storefront["metadata"]["name"].as_str().unwrap();
-        eventually(LIMIT, &format!("{name}: {type_} ({reason})"), async || {
+        let text = |name: &str| storefront["metadata"][name].as_str().unwrap();
+        let (name, namespace) = (text("name"), text("namespace"));
+        let shops: Api<Storefront> = Api::namespaced(self.client.clone(), namespace);
+        eventually(LIMIT, &format!("{namespace}/{name}: {type_} ({reason})"), async || {
             let shop = shops.get(name).await.unwrap();
             let status = shop.status.unwrap_or_default();
             let found = status.conditions.iter().find(|condition| condition.type_ == type_);
