@@ -4,12 +4,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Instant,
 };
 
 use kube::{Resource, ResourceExt};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde_json::json;
-use storefront_inspect::{InspectError, Scope, Session};
+use storefront_inspect::{Cluster, InspectError, Scope, Session};
 
 use crate::{
     api::{self, Storefront},
@@ -24,7 +24,7 @@ use crate::{
     names,
     plan::Plan,
     render::RETAIN,
-    status::{Brokers, Observed, TopicTrouble, Trouble},
+    status::{Brokers, Event, Observed, TopicTrouble, Trouble},
 };
 
 /// Key of the ConfigMap that lists our topics, one a line.
@@ -68,7 +68,8 @@ impl Look<'_> {
             Ok((brokers, topics, writes)) => (self.seen(brokers, topics), writes),
             Err(Error::Brokers(error)) => {
                 let before = self.context.looks.last(self.storefront);
-                let nothing = self.seen(Brokers::Unreachable(self.trouble(&error)), Vec::new());
+                let nothing =
+                    self.seen(Brokers::Unreachable(trouble(self.storefront, &error)), Vec::new());
                 (without_answer(before, nothing), 0)
             }
             Err(other) => return Err(other),
@@ -80,30 +81,43 @@ impl Look<'_> {
 
     fn seen(&self, brokers: Brokers, topics: Vec<TopicTrouble>) -> Seen {
         let generation = self.storefront.metadata.generation;
-        Seen { at: Instant::now(), generation, brokers, topics, unanswered: 0 }
+        Seen { generation, brokers, topics, unanswered: 0 }
     }
 
     async fn ask(&self) -> Result<(Brokers, Vec<TopicTrouble>, usize), Error> {
         let properties = properties(self.storefront, self.others);
-        let session = blocking(move || topics::open(&properties)).await?;
-        let mut writes = 0;
-        let mut troubles = Vec::new();
         // Strimzi makes its topics itself.
-        if self.storefront.spec.strimzi().is_none() && !self.paused {
-            (writes, troubles) = self.change(&session).await?;
-        }
+        let ours = self.storefront.spec.strimzi().is_none() && !self.paused;
+        let ask = move || {
+            let session = topics::open(&properties)?;
+            let cluster = ours.then(|| session.cluster()).transpose()?;
+            Ok((session, cluster))
+        };
+        let (session, cluster) = blocking(ask).await?;
+        let changed = match cluster {
+            Some(cluster) => self.change(&session, &cluster).await,
+            None => Ok((0, Vec::new())),
+        };
         let (plan, scope) = (self.plan.clone(), self.scope());
-        let facts = blocking(move || topics::facts(&session, &plan, &scope)).await?;
-        Ok((Brokers::Seen(facts), troubles, writes))
+        // A client is let go on that thread, too: it says goodbye to brokers that may not answer.
+        let failed = changed.is_err();
+        let facts = blocking(move || {
+            let look = || topics::facts(&session, &plan, &scope);
+            (!failed).then(look).transpose()
+        });
+        let (facts, (writes, troubles)) = (facts.await?, changed?);
+        Ok((facts.map_or(Brokers::NotAsked, Brokers::Seen), troubles, writes))
     }
 
-    async fn change(&self, session: &Session) -> Result<(usize, Vec<TopicTrouble>), Error> {
-        let cluster = session.cluster();
-        let cluster = cluster.map_err(|error| Error::Brokers(Box::new(error)))?;
+    async fn change(
+        &self,
+        session: &Session,
+        cluster: &Cluster,
+    ) -> Result<(usize, Vec<TopicTrouble>), Error> {
         let mut ledger = ledger(self.live, &self.storefront.name_any());
         let all_ours = self.storefront.spec.managed_brokers().is_some();
         let ownership = Ownership { ledger: &ledger, all_ours };
-        let Decision { create, .. } = &topics::decide(self.plan, &cluster, ownership);
+        let Decision { create, .. } = &topics::decide(self.plan, cluster, ownership);
         let ours = self.plan.topics.iter().filter(|topic| {
             let adopted = self.plan.topic_policy.adopt && cluster.topic(&topic.name).is_some();
             adopted || create.iter().any(|new| new.name == topic.name)
@@ -117,7 +131,7 @@ impl Look<'_> {
             writes += 1;
         }
         let ownership = Ownership { ledger: &ledger, all_ours };
-        let decision = topics::decide(self.plan, &cluster, ownership);
+        let decision = topics::decide(self.plan, cluster, ownership);
         let mut troubles = decision.troubles.clone();
         let (calls, refused) = topics::change(session, &decision).await.map_err(|source| {
             Error::Brokers(Box::new(InspectError::NoAnswer {
@@ -129,8 +143,26 @@ impl Look<'_> {
         if calls > 0 {
             self.context.cluster.write("Topic", "change")?;
         }
+        self.tell_of_lost(&decision, &refused).await;
         troubles.extend(refused);
         Ok((writes + calls, troubles))
+    }
+
+    /// A topic that was there and had to be made again: what was in it is lost, which no condition tells.
+    async fn tell_of_lost(&self, decision: &Decision, refused: &[TopicTrouble]) {
+        let known = self.storefront.status.iter().flat_map(|status| &status.topics);
+        let known: BTreeSet<_> = known.map(|topic| topic.name.as_str()).collect();
+        let lost = decision.create.iter().map(|topic| topic.name.as_str());
+        let lost: Vec<_> = lost.filter(|name| known.contains(name)).collect();
+        if lost.is_empty() || !refused.is_empty() {
+            return;
+        }
+        let note = format!(
+            "{} was deleted by somebody else and is made anew, empty: what was in it and had not been read is lost",
+            lost.join(", ")
+        );
+        let event = Event { warning: true, reason: "TopicRecreated".into(), note };
+        self.context.publish(self.storefront, &event).await;
     }
 
     async fn write_ledger(&self, topics: &BTreeSet<String>) -> Result<(), Error> {
@@ -165,25 +197,26 @@ impl Look<'_> {
     fn scope(&self) -> Scope {
         Scope { names: self.plan.names.clone(), send_on: self.storefront.spec.send_on() }
     }
+}
 
-    fn trouble(&self, error: &InspectError) -> Trouble {
-        let field = match &self.storefront.spec.kafka {
-            Some(kafka) if kafka.external.is_some() => "spec.kafka.external",
-            Some(kafka) if kafka.strimzi.is_some() => "spec.kafka.strimzi",
-            _ => "the pods of the brokers",
-        };
-        let (brokers, why) = match error {
-            InspectError::Unreachable { brokers, source } => (brokers, source.to_string()),
-            InspectError::NoAnswer { brokers, said: Some(said), .. } => (brokers, said.clone()),
-            InspectError::NoAnswer { brokers, source, .. } => (brokers, source.to_string()),
-            other => {
-                let message = format!("{other}: look after {field}");
-                return Trouble { reason: other.reason().to_owned(), message };
-            }
-        };
-        let message = format!("the brokers {brokers} do not answer: {why}; check {field}");
-        Trouble { reason: "Unreachable".into(), message }
-    }
+/// Why brokers cannot be asked, and which field to look after.
+pub(crate) fn trouble(storefront: &Storefront, error: &InspectError) -> Trouble {
+    let field = match &storefront.spec.kafka {
+        Some(kafka) if kafka.external.is_some() => "spec.kafka.external",
+        Some(kafka) if kafka.strimzi.is_some() => "spec.kafka.strimzi",
+        _ => "the pods of the brokers",
+    };
+    let (brokers, why) = match error {
+        InspectError::Unreachable { brokers, source } => (brokers, source.to_string()),
+        InspectError::NoAnswer { brokers, said: Some(said), .. } => (brokers, said.clone()),
+        InspectError::NoAnswer { brokers, source, .. } => (brokers, plainly(source)),
+        other => {
+            let message = format!("{other}: look after {field}");
+            return Trouble { reason: other.reason().to_owned(), message };
+        }
+    };
+    let message = format!("the brokers {brokers} do not answer: {why}; check {field}");
+    Trouble { reason: "Unreachable".into(), message }
 }
 
 /// A look that got no answer. Among others that did, one such says little: only a second one is told. What
@@ -197,12 +230,26 @@ fn without_answer(before: Option<Seen>, nothing: Seen) -> Seen {
     Seen { brokers, topics: before.topics, unanswered, ..nothing }
 }
 
-/// Another shop with the same brokers and prefix that was there before this one.
+/// What a client says that has met no trouble but silence.
+fn plainly(error: &KafkaError) -> String {
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut,
+        ) => "they take connections, and then nothing comes".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Another shop with the same brokers and prefix that was there before this one. One broker in common is
+/// enough: the others are of the same cluster.
 pub fn older_twin(storefront: &Storefront, others: &[Arc<Storefront>]) -> Option<String> {
-    let ours = place_of(storefront)?;
+    let (brokers, prefix) = place_of(storefront)?;
     let age = |s: &Storefront| (s.meta().creation_timestamp.clone().map(|time| time.0), s.uid());
     let twin = others.iter().find(|other| {
-        let same = place_of(other).is_some_and(|other| other == ours);
+        let same = place_of(other)
+            .is_some_and(|(others, its)| its == prefix && !others.is_disjoint(&brokers));
         same && other.uid() != storefront.uid() && age(other) < age(storefront)
     })?;
     Some(format!("{}/{}", twin.namespace().unwrap_or_default(), twin.name_any()))
@@ -210,9 +257,14 @@ pub fn older_twin(storefront: &Storefront, others: &[Arc<Storefront>]) -> Option
 
 /// Which brokers and which prefix, of those that several shops can share.
 fn place_of(storefront: &Storefront) -> Option<(BTreeSet<String>, String)> {
+    let prefix = storefront.spec.prefix().to_owned();
+    if let Some(strimzi) = storefront.spec.strimzi() {
+        let namespace = storefront.namespace().unwrap_or_default();
+        return Some((BTreeSet::from([format!("{namespace}/{}", strimzi.cluster)]), prefix));
+    }
     let external = storefront.spec.external_kafka()?;
     let servers = external.bootstrap_servers.split(',').map(|server| server.trim().to_owned());
-    Some((servers.collect(), storefront.spec.prefix().to_owned()))
+    Some((servers.collect(), prefix))
 }
 
 /// Topics that were written down as ours.
@@ -286,7 +338,7 @@ mod tests {
 
     fn seen(brokers: Brokers) -> Seen {
         let topics = vec![TopicTrouble::TooFewBrokers { wanted: 3, brokers: 1 }];
-        Seen { at: Instant::now(), generation: Some(1), brokers, topics, unanswered: 0 }
+        Seen { generation: Some(1), brokers, topics, unanswered: 0 }
     }
 
     fn nothing() -> Seen {

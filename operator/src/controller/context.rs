@@ -28,7 +28,7 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 /// Brokers are asked this often about topics and lag.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// Those that do not answer, or are not as planned, so often.
+/// Those that do not answer, or are not as planned, soon, and then later each time.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Shared by all attempts.
@@ -115,11 +115,11 @@ impl Retries {
 
 /// What the brokers last said about each shop.
 #[derive(Default)]
-pub struct Looks(Mutex<HashMap<String, Seen>>);
+pub struct Looks(Mutex<HashMap<String, Kept>>);
 
+/// One look.
 #[derive(Clone)]
 pub struct Seen {
-    pub at: Instant,
     pub generation: Option<i64>,
     pub brokers: Brokers,
     pub topics: Vec<TopicTrouble>,
@@ -128,39 +128,56 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn every(&self) -> Duration {
-        match &self.brokers {
-            Brokers::Seen(facts) if self.topics.is_empty() && facts.groups.is_some() => LOOK_EVERY,
-            _ => LOOK_AGAIN,
-        }
+    fn is_well(&self) -> bool {
+        let known = match &self.brokers {
+            Brokers::Seen(facts) => facts.groups.is_some(),
+            _ => false,
+        };
+        known && self.topics.is_empty()
     }
+}
+
+/// A look, and how long it is good for.
+struct Kept {
+    at: Instant,
+    good_for: Duration,
+    seen: Seen,
 }
 
 impl Looks {
     /// The last look, if it is not time for another one.
     pub fn fresh(&self, storefront: &Storefront) -> Option<Seen> {
         let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = looks.get(&key(storefront))?;
-        let fresh =
-            seen.generation == storefront.metadata.generation && seen.at.elapsed() < seen.every();
-        fresh.then(|| seen.clone())
+        let kept = looks.get(&key(storefront))?;
+        let same = kept.seen.generation == storefront.metadata.generation;
+        (same && kept.at.elapsed() < kept.good_for).then(|| kept.seen.clone())
     }
 
+    /// Keeps a look that was made just now.
     pub fn keep(&self, storefront: &Storefront, seen: Seen) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key(storefront), seen);
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = looks.get(&key(storefront));
+        let again =
+            before.filter(|kept| kept.seen.generation == seen.generation && !kept.seen.is_well());
+        let good_for = match again {
+            _ if seen.is_well() => LOOK_EVERY,
+            Some(kept) => (kept.good_for * 2).min(LOOK_EVERY),
+            None => LOOK_AGAIN,
+        };
+        looks.insert(key(storefront), Kept { at: Instant::now(), good_for, seen });
     }
 
     /// The last look, however old.
     pub fn last(&self, storefront: &Storefront) -> Option<Seen> {
         let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        looks.get(&key(storefront)).cloned()
+        looks.get(&key(storefront)).map(|kept| kept.seen.clone())
     }
 
     /// How long until the next one.
     pub fn next(&self, storefront: &Storefront) -> Option<Duration> {
         let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = looks.get(&key(storefront))?;
-        Some(seen.every().saturating_sub(seen.at.elapsed()).max(RETRY_FIRST))
+        let kept = looks.get(&key(storefront))?;
+        Some(kept.good_for.saturating_sub(kept.at.elapsed()).max(RETRY_FIRST))
     }
 
     /// Of a shop that is gone nothing is remembered.

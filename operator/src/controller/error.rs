@@ -47,7 +47,7 @@ pub enum Error {
     )]
     LostSecret { name: String, key: &'static str, disk: String },
     #[error(
-        "Storefront {other} uses the same brokers and prefix, and is older; both would share their groups and take one another's events: create this one anew with another kafka.prefix"
+        "Storefront {other} uses the same brokers and prefix, and is older; both would share their groups and take one another's events: create this one anew with another kafka.prefix, or delete that one"
     )]
     SharedPrefix { other: String },
     #[error("{kind} {name} is made anew, for its disks; its pods go on meanwhile")]

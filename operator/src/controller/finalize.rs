@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::{
     api::{DeletionPolicy, KIND, Storefront},
     controller::{
-        brokers::{blocking, ledger, properties},
+        brokers::{blocking, ledger, properties, trouble},
         context::Context,
         error::Error,
         kinds, observe, topics,
@@ -62,7 +62,11 @@ pub(crate) async fn run(storefront: &Storefront, context: &Context) -> Result<Ac
         Ok(()) => {}
         Err(Error::NotLeading) => return Err(Error::NotLeading),
         Err(error) if expired => {
-            let note = format!("the topics stay: {}", error.story());
+            let why = match &error {
+                Error::Brokers(error) => trouble(storefront, error).message,
+                other => other.story(),
+            };
+            let note = format!("the topics stay, delete them by hand: {why}");
             let event = Event { warning: true, reason: "TopicsLeft".into(), note };
             context.publish(storefront, &event).await;
         }

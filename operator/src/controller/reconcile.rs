@@ -246,5 +246,9 @@ pub fn error_policy(storefront: Arc<Storefront>, error: &Error, context: Arc<Con
     if error.is_permanent() {
         return Action::await_change();
     }
+    // It costs nothing to look, and no watch tells this one that the other is gone.
+    if let Error::SharedPrefix { .. } = error {
+        return Action::requeue(RESYNC_MISSING);
+    }
     Action::requeue(context.retries.next(&storefront))
 }

@@ -12,7 +12,7 @@ use rdkafka::{
         NewTopic, ResourceSpecifier, TopicReplication,
     },
     client::DefaultClientContext,
-    error::RDKafkaErrorCode,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use storefront_inspect::{Cluster, Connection, InspectError, Scope, Session};
 
@@ -26,6 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the leaders of topics that were just made may need: a busy machine took more than a second.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
+
+type Admin = AdminClient<DefaultClientContext>;
 
 /// What to do, and what people are told.
 #[derive(Debug, Default)]
@@ -140,8 +142,22 @@ fn look(session: &Session, plan: &Plan, scope: &Scope) -> Result<BrokerFacts, In
 pub async fn change(
     session: &Session,
     decision: &Decision,
-) -> Result<(usize, Vec<TopicTrouble>), rdkafka::error::KafkaError> {
-    let admin: AdminClient<DefaultClientContext> = session.connection().config().create()?;
+) -> Result<(usize, Vec<TopicTrouble>), KafkaError> {
+    let admin = session.connection().config().create()?;
+    let result = change_with(&admin, decision).await;
+    let_go(admin);
+    result
+}
+
+/// A client waits for its threads when it is dropped, and for brokers that may not answer: not here.
+fn let_go(admin: Admin) {
+    tokio::task::spawn_blocking(move || drop(admin));
+}
+
+async fn change_with(
+    admin: &Admin,
+    decision: &Decision,
+) -> Result<(usize, Vec<TopicTrouble>), KafkaError> {
     let mut refused = Vec::new();
     let mut calls = 0;
     let mut note = |results: Vec<Result<String, (String, RDKafkaErrorCode)>>| {
@@ -165,20 +181,17 @@ pub async fn change(
             .map(|(name, to)| NewPartitions::new(name, usize::try_from(*to).unwrap_or_default()));
         note(admin.create_partitions(&more.collect::<Vec<_>>(), &options()).await?);
     }
-    calls += configure(&admin, &decision.kept, &mut refused).await?;
+    calls += configure(admin, &decision.kept, &mut refused).await?;
     Ok((calls, refused))
 }
 
 /// Deletes topics. Those that are gone are gone.
-pub async fn delete(
-    session: &Session,
-    names: &BTreeSet<String>,
-) -> Result<(), rdkafka::error::KafkaError> {
-    let admin: AdminClient<DefaultClientContext> = session.connection().config().create()?;
+pub async fn delete(session: &Session, names: &BTreeSet<String>) -> Result<(), KafkaError> {
+    let admin: Admin = session.connection().config().create()?;
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    for (topic, code) in
-        admin.delete_topics(&names, &options()).await?.into_iter().filter_map(Result::err)
-    {
+    let deleted = admin.delete_topics(&names, &options()).await;
+    let_go(admin);
+    for (topic, code) in deleted?.into_iter().filter_map(Result::err) {
         if code != RDKafkaErrorCode::UnknownTopicOrPartition {
             tracing::warn!(topic, %code, "the topic could not be deleted");
         }
@@ -194,10 +207,10 @@ fn new_topic(topic: &TopicPlan) -> NewTopic<'_> {
 
 /// The call replaces every setting of a topic: those that others have set go along unchanged.
 async fn configure(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &Admin,
     topics: &[TopicPlan],
     refused: &mut Vec<TopicTrouble>,
-) -> Result<usize, rdkafka::error::KafkaError> {
+) -> Result<usize, KafkaError> {
     if topics.is_empty() {
         return Ok(0);
     }

@@ -153,10 +153,13 @@ impl std::fmt::Display for TopicTrouble {
             ),
             Self::TooFewBrokers { wanted, brokers } => write!(
                 f,
-                "{wanted} copies are wanted and there are {brokers} brokers: write kafka.topics.replicationFactor: {brokers}, or add brokers"
+                "{wanted} copies are wanted and the number of brokers is {brokers}: write kafka.topics.replicationFactor: {brokers}, or add brokers"
             ),
             Self::Refused { topic, message } => {
-                write!(f, "the brokers refuse topic {topic}: {message}")
+                write!(
+                    f,
+                    "the brokers refuse topic {topic}: {message}; check kafka.topics, and what their user may do"
+                )
             }
         }
     }

@@ -152,7 +152,8 @@ async fn every_rule_is_told_by_the_api_server_and_by_the_command() {
     let server = Server::start().await;
     let (of_values, of_edits) = all_rules(&server.schema);
     // Neither can hang a rule on a field of metadata: they tell it of the object, and it names the field.
-    let messages = WRONG.iter().map(|(rule, _)| rule.1).chain([bare(rules::NAME.1)]).collect();
+    let messages = WRONG.iter().map(|(rule, _)| rule.1).chain([bare(rules::NAME.1)]);
+    let messages = messages.chain(CHANGED.iter().map(|(rule, ..)| rule.1)).collect();
     for (path, message) in &of_values {
         let place = schema::shown(path);
         let object = if *message == rules::NAME.1 {
@@ -184,8 +185,15 @@ async fn every_rule_is_told_by_the_api_server_and_by_the_command() {
         let remote = remote(&status);
         let told = remote.iter().any(|(field, said)| *field == place && said.ends_with(message));
         assert!(told, "{place}: {message}\n{remote:#?}");
+        let read = |spec: Value| serde_json::from_value(object(&name, &spec)).unwrap();
+        let local = manifest::refused_edits(&read(spec(before)), &read(spec(after))).unwrap();
+        let local = local.into_iter().map(|problem| (problem.path, problem.message)).collect();
+        assert!(
+            broken(&local, &messages).contains(&(place.clone(), (*message).to_owned())),
+            "{local:?}"
+        );
         // Who sees the edit alone has nothing to compare with.
-        assert_eq!(local(&object(&name, &spec(after))), Said::new(), "{place}");
+        assert_eq!(self::local(&object(&name, &spec(after))), Said::new(), "{place}");
     }
 
     right_ones_are_taken(&server).await;

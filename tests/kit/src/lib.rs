@@ -45,7 +45,7 @@ pub use letters::{Letter, Topics, produce, read_topic};
 pub use mute::Mute;
 pub use postgres::{Postgres, PostgresOptions};
 pub use program::Running;
-pub use shared::{KAFKA_VARIABLE, POSTGRES_VARIABLE, kafka, postgres};
+pub use shared::{KAFKA_VARIABLE, POSTGRES_VARIABLE, kafka, kubernetes, postgres};
 pub use tls::Authority;
 pub use topics::{create_topics, prefix};
 pub use wait::{eventually, eventually_some, seed};

@@ -5,7 +5,7 @@ use std::env;
 
 use tokio::sync::OnceCell;
 
-use crate::{Kafka, Postgres, PostgresOptions};
+use crate::{Kafka, Kubernetes, Postgres, PostgresOptions};
 
 /// Names the bootstrap servers of a Kafka that runs already.
 pub const KAFKA_VARIABLE: &str = "STOREFRONT_TEST_KAFKA";
@@ -13,6 +13,7 @@ pub const KAFKA_VARIABLE: &str = "STOREFRONT_TEST_KAFKA";
 pub const POSTGRES_VARIABLE: &str = "STOREFRONT_TEST_POSTGRES";
 
 static KAFKA: OnceCell<Kafka> = OnceCell::const_new();
+static KUBERNETES: OnceCell<Kubernetes> = OnceCell::const_new();
 static POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
 
 /// The shared Apache Kafka, started when the first test asks.
@@ -22,6 +23,12 @@ pub async fn kafka() -> anyhow::Result<Kafka> {
         None => Kafka::private().await,
     };
     KAFKA.get_or_try_init(start).await.cloned()
+}
+
+/// The Kubernetes API that the tests of one process share, started when the first of them asks. They keep
+/// apart by namespace.
+pub async fn kubernetes() -> anyhow::Result<Kubernetes> {
+    KUBERNETES.get_or_try_init(Kubernetes::private).await.cloned()
 }
 
 /// The shared PostgreSQL, started when the first test asks. It does not sync to disk.

@@ -1,0 +1,8 @@
+//! The operator on a real Kubernetes API and real Apache Kafka: what can be wrong with brokers and topics is
+//! a condition with a reason and what to do, nobody asks again and again, and it mends by itself once it can.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed expectation fails the test")]
+
+mod broker;
+mod troubles;
+mod world;

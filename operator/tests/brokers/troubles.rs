@@ -1,0 +1,277 @@
+//! Each kind of trouble at a shop of its own, all of them at once: most of the time is waiting.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use storefront_testkit::{Kafka, eventually};
+
+use crate::{
+    broker::{Blackhole, Door, Others, refused},
+    world::{LIMIT, Shop, World},
+};
+
+/// How long a shop in trouble is watched.
+const WATCHED: Duration = Duration::from_secs(15);
+/// A look opens some connections: the check that somebody is there, a consumer, an admin client.
+const CONNECTIONS_PER_LOOK: usize = 4;
+/// At once, and after 10 s.
+const LOOKS: usize = 2;
+
+const TOPICS: [&str; 9] = [
+    "email-successful",
+    "email-successful.analytic-service.dlq",
+    "order-successful",
+    "order-successful.analytic-service.dlq",
+    "order-successful.email-service.dlq",
+    "payment-successful",
+    "payment-successful.analytic-service.dlq",
+    "payment-successful.email-service.dlq",
+    "payment-successful.order-service.dlq",
+];
+
+/// A shop with brokers of others. `topics` is `spec.kafka.topics`.
+fn external(bootstrap: &str, prefix: &str, mut topics: Value) -> Value {
+    // One broker holds one copy.
+    if topics["replicationFactor"].is_null() {
+        topics["replicationFactor"] = json!(1);
+    }
+    json!({
+        "payment": {"sandbox": {}},
+        "kafka": {
+            "external": {"bootstrapServers": bootstrap}, "prefix": prefix, "topics": topics,
+        },
+    })
+}
+
+/// What is said of the shop, without what differs from run to run.
+async fn assert_told(shop: &Shop<'_>, prefix: &str, bootstrap: &str) {
+    assert_text(shop, &shop.conditions().await.replace(bootstrap, "BROKERS").replace(prefix, ""));
+}
+
+fn assert_text(shop: &Shop<'_>, text: &str) {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(format!("trouble_{}", shop.name), text);
+    });
+}
+
+/// Nobody knocks again and again while nothing changes.
+async fn assert_quiet(door: &Door) {
+    let before = door.opened();
+    let storm = async || door.opened() - before > LOOKS * CONNECTIONS_PER_LOOK;
+    let storm = tokio::time::timeout(WATCHED, eventually(WATCHED * 2, "a storm", storm));
+    assert!(storm.await.is_err(), "{} connections in {WATCHED:?}", door.opened() - before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_trouble_is_told_with_what_to_do_makes_no_storm_and_mends() {
+    let kafka = storefront_testkit::kafka().await.unwrap();
+    let world = World::new("troubles").await;
+    let bootstrap = kafka.bootstrap();
+    tokio::join!(
+        Box::pin(a_topic_of_somebody_else(&world, bootstrap)),
+        Box::pin(topics_with_too_many_and_too_few_partitions(&world, bootstrap)),
+        Box::pin(more_copies_than_brokers(&world, bootstrap)),
+        Box::pin(nobody_listens(&world)),
+        Box::pin(packets_are_dropped(&world)),
+        Box::pin(a_broker_hangs(&world)),
+        Box::pin(two_shops_with_one_prefix(&world, bootstrap)),
+        Box::pin(topics_are_changed_by_hand_and_go_with_the_shop(&world, bootstrap)),
+        Box::pin(a_shop_is_deleted_and_keeps_its_topics(&world, bootstrap)),
+        Box::pin(a_shop_is_deleted_while_its_brokers_are_gone(&world)),
+        Box::pin(all_together_are_few_attempts(&world)),
+    );
+}
+
+async fn a_topic_of_somebody_else(world: &World, bootstrap: &str) {
+    let others = Others::new(bootstrap);
+    others.make("order-successful", 3).await;
+    let (door, shop) = (Door::to(bootstrap).await, world.shop("foreign"));
+    let address = door.address.to_string();
+    shop.apply(&external(&address, &others.prefix, json!({}))).await;
+    shop.comes_to("TopicsReady", "False", "Conflict").await;
+    assert_told(&shop, &others.prefix, &address).await;
+    assert!(!shop.ledger().await.contains(&format!("{}order-successful", others.prefix)));
+    assert_quiet(&door).await;
+    shop.apply(&external(&address, &others.prefix, json!({"adopt": true}))).await;
+    shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+    assert!(shop.ledger().await.contains(&format!("{}order-successful", others.prefix)));
+    assert!(others.topics().keys().eq(TOPICS), "{:?}", others.topics());
+}
+
+async fn topics_with_too_many_and_too_few_partitions(world: &World, bootstrap: &str) {
+    let others = Others::new(bootstrap);
+    others.make("payment-successful", 5).await;
+    others.make("order-successful", 2).await;
+    let (door, shop) = (Door::to(bootstrap).await, world.shop("partitions"));
+    let address = door.address.to_string();
+    let spec = |topics| external(&address, &others.prefix, topics);
+    shop.apply(&spec(json!({"adopt": true}))).await;
+    shop.comes_to("TopicsReady", "False", "MorePartitions").await;
+    assert_told(&shop, &others.prefix, &address).await;
+    assert_quiet(&door).await;
+    assert_eq!(others.topics()["order-successful"], 2);
+    // As the message says: the larger number for all, which growth allows.
+    shop.apply(&spec(json!({"adopt": true, "partitions": 5}))).await;
+    shop.comes_to("TopicsReady", "False", "FewerPartitions").await;
+    assert_eq!(others.topics()["order-successful"], 2);
+    shop.apply(&spec(json!({"adopt": true, "partitions": 5, "allowPartitionGrowth": true}))).await;
+    shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+    assert!(others.topics().values().all(|partitions| *partitions == 5));
+    let status = shop.get().await.unwrap().status.unwrap();
+    assert!(status.topics.iter().all(|topic| topic.partitions == 5));
+}
+
+async fn more_copies_than_brokers(world: &World, bootstrap: &str) {
+    let others = Others::new(bootstrap);
+    let (door, shop) = (Door::to(bootstrap).await, world.shop("copies"));
+    let address = door.address.to_string();
+    let spec = |copies| external(&address, &others.prefix, json!({"replicationFactor": copies}));
+    shop.apply(&spec(3)).await;
+    shop.comes_to("TopicsReady", "False", "TooFewBrokers").await;
+    assert_told(&shop, &others.prefix, &address).await;
+    assert_quiet(&door).await;
+    assert_eq!(others.topics().len(), 0, "half a shop's topics are of no use");
+    shop.apply(&spec(1)).await;
+    shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+}
+
+async fn nobody_listens(world: &World) {
+    let (address, shop) = (refused().to_string(), world.shop("refused"));
+    shop.apply(&external(&address, "", json!({}))).await;
+    shop.comes_to("KafkaReady", "False", "Unreachable").await;
+    assert_told(&shop, "-", &address).await;
+}
+
+async fn packets_are_dropped(world: &World) {
+    let (hole, shop) = (Blackhole::new(), world.shop("blackhole"));
+    let address = hole.address.to_string();
+    shop.apply(&external(&address, "", json!({}))).await;
+    shop.comes_to("KafkaReady", "False", "Unreachable").await;
+    assert_told(&shop, "-", &address).await;
+}
+
+async fn a_broker_hangs(world: &World) {
+    let kafka = Kafka::private().await.unwrap();
+    let (door, shop) = (Door::to(kafka.bootstrap()).await, world.shop("frozen"));
+    let address = door.address.to_string();
+    let mut spec = external(&address, "", json!({}));
+    shop.apply(&spec).await;
+    shop.comes_to("KafkaReady", "True", "Reachable").await;
+    kafka.pause().unwrap();
+    // An edit, so that nobody waits for the minute.
+    spec["services"] = json!({"order": {"replicas": 2}});
+    shop.apply(&spec).await;
+    shop.comes_to("KafkaReady", "False", "Unreachable").await;
+    assert_told(&shop, "-", &address).await;
+    assert_quiet(&door).await;
+    kafka.resume().unwrap();
+    shop.comes_to("KafkaReady", "True", "Reachable").await;
+    shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+}
+
+async fn two_shops_with_one_prefix(world: &World, bootstrap: &str) {
+    let others = Others::new(bootstrap);
+    let (elder, younger) = (world.shop("elder"), world.shop("younger"));
+    let spec = external(bootstrap, &others.prefix, json!({}));
+    elder.apply(&spec).await;
+    elder.comes_to("TopicsReady", "True", "AsPlanned").await;
+    let more = format!("{bootstrap},127.0.0.2:9092");
+    younger.apply(&external(&more, &others.prefix, json!({"adopt": true}))).await;
+    younger.comes_to("Ready", "False", "Conflict").await;
+    assert_told(&younger, &others.prefix, &more).await;
+    assert_eq!(younger.ledger().await, Vec::<String>::new());
+    elder.delete().await;
+    elder.is_gone().await;
+    younger.comes_to("TopicsReady", "True", "AsPlanned").await;
+}
+
+async fn topics_are_changed_by_hand_and_go_with_the_shop(world: &World, bootstrap: &str) {
+    let (others, shop) = (Others::new(bootstrap), world.shop("hands"));
+    let mut spec = external(
+        bootstrap,
+        &others.prefix,
+        json!({"deletionPolicy": "Delete", "config": {"retention.ms": 86_400_000}}),
+    );
+    shop.apply(&spec).await;
+    shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+    let hours = "3600000";
+    let theirs = [("retention.ms", hours), ("segment.ms", hours)];
+    others.configure("order-successful", &theirs).await;
+    others.delete("email-successful").await;
+    spec["services"] = json!({"order": {"replicas": 2}});
+    shop.apply(&spec).await;
+    eventually(LIMIT, "the topic is back", async || others.topics().keys().eq(TOPICS)).await;
+    shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+    eventually(LIMIT, "the setting is as written", async || {
+        others.config("order-successful", "retention.ms").await == "86400000"
+    })
+    .await;
+    assert_eq!(others.config("order-successful", "segment.ms").await, hours);
+    let lost = format!(
+        "{}email-successful was deleted by somebody else and is made anew, empty: what was in it and had not been read is lost",
+        others.prefix
+    );
+    let told = ("Warning".to_owned(), "TopicRecreated".to_owned(), lost);
+    eventually(LIMIT, "it is told", async || shop.events().await.contains(&told)).await;
+    others.make("unrelated", 1).await;
+    shop.delete().await;
+    shop.is_gone().await;
+    assert!(others.topics().keys().eq(["unrelated"]), "{:?}", others.topics());
+    assert_eq!(shop.ledger().await, Vec::<String>::new());
+}
+
+async fn a_shop_is_deleted_and_keeps_its_topics(world: &World, bootstrap: &str) {
+    let (others, shop) = (Others::new(bootstrap), world.shop("retains"));
+    let spec = external(bootstrap, &others.prefix, json!({}));
+    shop.apply(&spec).await;
+    shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+    shop.delete().await;
+    shop.is_gone().await;
+    assert!(others.topics().keys().eq(TOPICS), "{:?}", others.topics());
+    // The same name finds its own again.
+    shop.apply(&spec).await;
+    shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+}
+
+async fn a_shop_is_deleted_while_its_brokers_are_gone(world: &World) {
+    let (address, shop) = (refused().to_string(), world.shop("orphan"));
+    // As a shop has it whose brokers were there once.
+    let ledger = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "orphan-topics", "labels": {
+            "app.kubernetes.io/instance": "orphan",
+            "app.kubernetes.io/managed-by": "storefront-operator",
+        }},
+        "data": {"topics": "order-successful"},
+    });
+    let maps = world.api::<k8s_openapi::api::core::v1::ConfigMap>();
+    let apply = kube::api::PatchParams::apply("test");
+    maps.patch("orphan-topics", &apply, &kube::api::Patch::Apply(&ledger)).await.unwrap();
+    shop.apply(&external(&address, "", json!({"deletionPolicy": "Delete"}))).await;
+    shop.comes_to("KafkaReady", "False", "Unreachable").await;
+    let began = Instant::now();
+    shop.delete().await;
+    shop.is_gone().await;
+    let took = began.elapsed().as_secs();
+    assert!((50..80).contains(&took), "{took} s");
+    let events = shop.events().await;
+    let told = events.iter().find(|(_, reason, _)| reason == "TopicsLeft");
+    let (type_, _, note) = told.unwrap_or_else(|| panic!("{events:#?}"));
+    assert_eq!(type_, "Warning");
+    assert_text(&shop, &note.replace(&address, "BROKERS"));
+    assert_eq!(shop.ledger().await, ["order-successful"], "it is known whose they are");
+}
+
+/// While the shops that nobody mends are in trouble, the operator does next to nothing.
+async fn all_together_are_few_attempts(world: &World) {
+    for name in ["refused", "blackhole"] {
+        world.shop(name).comes_to("KafkaReady", "False", "Unreachable").await;
+    }
+    world.shop("orphan").is_gone().await;
+    let shops = 9;
+    let before = world.attempts();
+    let storm = async || world.attempts() - before > shops * 3;
+    let storm = tokio::time::timeout(WATCHED, eventually(WATCHED * 2, "a storm", storm));
+    assert!(storm.await.is_err(), "{} attempts in {WATCHED:?}", world.attempts() - before);
+}
