@@ -107,6 +107,31 @@ fn what_a_manifest_becomes_on_a_laptop() {
     });
 }
 
+/// Everything that a browser opens is there: the address that is written, or the host's, or that of a port
+/// which is forwarded to a laptop.
+#[test]
+fn a_browser_is_sent_to_where_it_can_reach_the_shop() {
+    let urls = |gateway: Value| {
+        let storefront: Storefront = serde_json::from_value(json!({
+            "apiVersion": "storefront.dev/v1alpha1",
+            "kind": "Storefront",
+            "metadata": {"name": "demo"},
+            "spec": {"payment": {"sandbox": {}}, "gateway": gateway},
+        }))
+        .unwrap();
+        let placement = Placement::cluster(&storefront, "shops").unwrap();
+        let plan = plan(&storefront, &placement).unwrap();
+        let settings = plan.services.iter().map(|service| service.settings.write());
+        let told: BTreeSet<_> = settings.filter_map(|s| s.get("PUBLIC_URL").cloned()).collect();
+        assert_eq!(told, BTreeSet::from([placement.public_url.to_string()]));
+        placement.public_url.to_string()
+    };
+    assert_eq!(urls(json!({})), "http://127.0.0.1:8080/");
+    assert_eq!(urls(json!({"host": "shop.example.com"})), "https://shop.example.com/");
+    let written = json!({"host": "shop.example.com", "publicUrl": "http://shop.local:8081"});
+    assert_eq!(urls(written), "http://shop.local:8081/");
+}
+
 #[test]
 fn the_command_line_decides_where_things_are() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/live.yaml");
@@ -163,7 +188,11 @@ fn the_plan_itself_refuses_what_cannot_work() {
             "sendOn": [],
             "maxAgeHours": 0,
         },
-        "gateway": {"trustedProxies": ["10.0.0.0/99"], "requestTimeoutMs": 1},
+        "gateway": {
+            "trustedProxies": ["10.0.0.0/99"],
+            "requestTimeoutMs": 1,
+            "publicUrl": "https://shop.example.com/shop",
+        },
         "services": {"order": {
             "replicas": -1,
             "podMetadata": {"labels": {"team": "check out", "app.kubernetes.io/name": "mine"}},
@@ -231,6 +260,7 @@ prop_compose! {
         gateway in block("gateway", vec![
             json!({"host": "shop.example.com", "pages": false}),
             json!({"trustedProxies": ["10.0.0.0/8", "::1"], "requestTimeoutMs": 10}),
+            json!({"host": "shop.example.com", "publicUrl": "http://127.0.0.1:8081/"}),
         ]),
         off in prop::collection::btree_set(prop::sample::select(ServiceId::ALL.to_vec()), 0..3),
     ) -> Value {

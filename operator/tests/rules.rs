@@ -150,6 +150,26 @@ const CASES: &[(Rule, &str, &str)] = &[
         "gateway: {host: shop.example.com}",
         "gateway: {host: 'https://shop.example.com'}",
     ),
+    (
+        rules::PUBLIC_URL,
+        "gateway: {publicUrl: 'https://shop.example.com'}",
+        "gateway: {publicUrl: shop.example.com}",
+    ),
+    (
+        rules::PUBLIC_URL,
+        "gateway: {publicUrl: 'http://127.0.0.1:8080/'}",
+        "gateway: {publicUrl: 'http://127.0.0.1:8080/shop'}",
+    ),
+    (
+        rules::PUBLIC_URL,
+        "gateway: {publicUrl: 'http://localhost:65535'}",
+        "gateway: {publicUrl: 'http://localhost:65536'}",
+    ),
+    (
+        rules::PUBLIC_URL,
+        "gateway: {publicUrl: 'https://a.b'}",
+        "gateway: {publicUrl: 'https://user@a.b'}",
+    ),
     (rules::HOST, "gateway: {host: localhost}", "gateway: {host: 'shop.example.com:8080'}"),
     (
         rules::NETWORKS,

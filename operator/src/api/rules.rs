@@ -172,6 +172,10 @@ pub const HOST: Rule = (
     "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
     "must be a DNS name in lower case, without scheme, port and path, such as shop.example.com",
 );
+pub const PUBLIC_URL: Rule = (
+    "self.matches('^https?://[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?/?$')",
+    "must be http:// or https://, a name in lower case or an IPv4 address, and a port if it is not the usual one, without a path, such as https://shop.example.com or http://127.0.0.1:8080",
+);
 pub const NETWORKS: Rule = (
     "self.all(network, isCIDR(network) || isIP(network))",
     "must be networks such as 10.0.0.0/8, or single addresses",

@@ -226,6 +226,8 @@ impl Checks {
                 ),
             }
         }
+        let fits = spec.public_url().is_none_or(is_public_url);
+        self.rule(fits, "spec.gateway.publicUrl", rules::PUBLIC_URL);
         let complete = trusted_proxies.len() == written.map_or(0, Vec::len);
         complete.then_some(GatewayChecked { trusted_proxies, request_timeout_ms: timeout.into() })
     }
@@ -302,6 +304,15 @@ pub(super) fn is_object_name(name: &str) -> bool {
 fn is_data_key(key: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     !key.is_empty() && key.len() <= 253 && !key.starts_with("..") && key.bytes().all(legal)
+}
+
+/// Scheme, host and port, and nothing that a path could be put behind wrongly.
+fn is_public_url(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:/".contains(&b);
+    let Ok(url) = url::Url::parse(text) else { return false };
+    let http = matches!(url.scheme(), "http" | "https");
+    // The path of a bare authority is `/`, written or not.
+    http && url.has_host() && url.path() == "/" && text.bytes().all(legal)
 }
 
 fn is_host(host: &str) -> bool {

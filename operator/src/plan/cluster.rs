@@ -30,6 +30,10 @@ pub(crate) const INBOX_SMTP_PORT: u16 = 1025;
 pub(crate) const KAFKA_PORT: u16 = 9092;
 /// The key of the catalog's ConfigMap that the operator makes.
 pub(crate) const CATALOG_KEY: &str = "catalog.json";
+/// Where browsers reach a shop that nobody has given an address: through a port that is forwarded to a laptop.
+/// A name inside the cluster would help no browser, and the address that a request names (`Host`) is
+/// whatever its sender likes.
+pub(super) const PORT_FORWARD: &str = "http://127.0.0.1:8080";
 const DRAIN_MS: u64 = 3_000;
 
 /// Keys that may be missing: only there while a secret is being replaced.
@@ -73,12 +77,10 @@ impl Placement {
         };
         let services = CATALOG.iter().map(|entry| place(entry.id, entry.http_port));
         let services = services.collect::<Result<_, PlacementError>>()?;
-        let public_url = match spec.host() {
-            Some(host) => url(&format!("https://{host}"))?,
-            None => url(&format!(
-                "http://{}.{namespace}:8080",
-                names::object(name, ServiceId::Gateway.name())
-            ))?,
+        let public_url = match (spec.public_url(), spec.host()) {
+            (Some(written), _) => url(written)?,
+            (None, Some(host)) => url(&format!("https://{host}"))?,
+            (None, None) => url(PORT_FORWARD)?,
         };
         let sandbox =
             url(&format!("http://{}:{SANDBOX_PORT}", names::object(name, names::SANDBOX)))?;

@@ -226,6 +226,7 @@ impl Local {
         let Some(gateway) = &spec.gateway else { return };
         let below = "the shop is at the gateway's address below";
         add(gateway.host.is_some(), "spec.gateway.host", below.into());
+        add(gateway.public_url.is_some(), "spec.gateway.publicUrl", below.into());
         add(gateway.http_route.is_some(), "spec.gateway.httpRoute", below.into());
         add(gateway.ingress.is_some(), "spec.gateway.ingress", below.into());
     }

@@ -113,6 +113,10 @@ impl StorefrontSpec {
         self.gateway.as_ref()?.host.as_deref()
     }
 
+    pub(crate) fn public_url(&self) -> Option<&str> {
+        self.gateway.as_ref()?.public_url.as_deref()
+    }
+
     pub(crate) fn request_timeout_ms(&self) -> i32 {
         let written = self.gateway.as_ref().and_then(|gateway| gateway.request_timeout_ms);
         written.unwrap_or(DEFAULT_REQUEST_TIMEOUT_MS)

@@ -195,7 +195,13 @@ impl<'a> Shopper<'a> {
             let url = below(sandbox, &format!("control/sessions/{session}/pay"));
             return self.client.post(&url).await.and_then(|answer| answer.ok()).map_err(failed);
         }
-        let answer = self.client.post_form(page, &CARD).await.map_err(failed)?;
+        // The stand-in's page is behind the gateway, and the way that was taken to it is as good as the one
+        // that a browser is told: a pod cannot use an address that is forwarded to a laptop.
+        let page = match page.path().strip_prefix('/') {
+            Some(path) if path.starts_with("sandbox/") => below(&self.arguments.gateway, path),
+            _ => page.clone(),
+        };
+        let answer = self.client.post_form(&page, &CARD).await.map_err(failed)?;
         answer.ok().map_err(failed)?;
         if answer.status.is_redirection() {
             return Ok(());
