@@ -12,6 +12,7 @@ pub mod kinds;
 pub mod leader;
 pub mod metrics;
 pub mod observe;
+pub mod pulse;
 pub mod reconcile;
 pub mod server;
 pub mod topics;
@@ -62,6 +63,9 @@ const INSTANCE: &str = "app.kubernetes.io/instance";
 const AT_ONCE: u16 = 8;
 /// Events of one shop that come together are one attempt.
 const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// How long a shop that is gone is remembered, at most.
+const FORGET_EVERY: Duration = Duration::from_secs(15);
 
 /// How a controller is run.
 pub struct Run {
@@ -120,7 +124,20 @@ pub async fn run(run: Run, shutdown: impl Future<Output = ()> + Send + Sync + 's
                 ready(())
             })
     });
-    join_all(all).await;
+    tokio::select! {
+        _ = join_all(all) => {}
+        () = forget_the_gone(&context) => {}
+    }
+}
+
+/// Of a shop that is gone nothing is remembered, and no number told: without a finalizer no attempt sees it
+/// go. Never ends.
+async fn forget_the_gone(context: &Context) {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        let there: Vec<_> = context.storefronts.iter().flat_map(Store::state).collect();
+        context.keep_only(&there);
+    }
 }
 
 /// Everything that wakes the shops of a place.

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use clap::Parser;
 use kube::Client;
 use storefront_operator::{
@@ -129,7 +130,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     tracing::info!(identity, "leading");
     metrics.leading(true);
     let (end, mut ending) = watch::channel(false);
-    let controller = tokio::spawn(controller::run(
+    let mut controller = tokio::spawn(controller::run(
         Run {
             client,
             namespaces: arguments.namespace.clone(),
@@ -157,6 +158,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         served = serving => {
             served??;
             ExitCode::FAILURE
+        }
+        // A bug, which a new process may not meet again.
+        ended = &mut controller => {
+            ended.context("the controller has ended")?;
+            anyhow::bail!("the controller has ended");
         }
     };
     drop(end);

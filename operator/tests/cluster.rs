@@ -37,6 +37,7 @@ struct World {
     kubernetes: Kubernetes,
     client: Client,
     fence: Fence,
+    metrics: Metrics,
     _stop: oneshot::Sender<()>,
 }
 
@@ -59,20 +60,20 @@ impl World {
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         namespaces.patch(NAMESPACE, &apply, &Patch::Apply(&namespace)).await.unwrap();
         let (stop, stopped) = oneshot::channel();
-        let fence = Fence::open();
+        let (fence, metrics) = (Fence::open(), Metrics::default());
         let run = Run {
             client: client.clone(),
             namespaces: Vec::new(),
             options: Options::default(),
             fence: fence.clone(),
-            metrics: Metrics::default(),
+            metrics: metrics.clone(),
             identity: "test".into(),
             watch_secrets: true,
         };
         tokio::spawn(controller::run(run, async {
             let _ = stopped.await;
         }));
-        Self { kubernetes, client, fence, _stop: stop }
+        Self { kubernetes, client, fence, metrics, _stop: stop }
     }
 
     fn api<K>(&self) -> Api<K>
@@ -260,4 +261,44 @@ async fn what_is_somebody_elses_is_refused_until_it_is_handed_over() {
     let taken = maps.get("demo-order").await.unwrap();
     assert!(taken.data.as_ref().unwrap().contains_key("KAFKA_BROKERS"), "{:?}", taken.data);
     assert_eq!(taken.owner_references()[0].kind, "Storefront");
+}
+
+/// A frozen API server keeps its connections open: an attempt has to end all the same, and the loop with it
+/// goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_freezes_holds_up_no_attempt() {
+    let world = World::new().await;
+    let told = |number: &str| {
+        let text = world.metrics.text();
+        let line = text.lines().find(|line| line.starts_with(number)).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
+    };
+    // One without its Secret is looked at every 15 seconds.
+    let stripe = json!({
+        "currency": "INR",
+        "catalog": {"products": [{"id": "chai", "name": "Chai", "price": 100}]},
+        "payment": {"stripe": {"secretRef": {"name": "stripe"}}},
+    });
+    world.apply(stripe).await;
+    until("an attempt begins", async || told("storefront_operator_reconciles_under_way") > 0.0)
+        .await;
+    world.kubernetes.pause().unwrap();
+    let failed = "storefront_operator_errors_total";
+    until("an attempt has failed", async || told(failed) > 0.0).await;
+    assert_eq!(world.metrics.pulse().stuck(Instant::now()), None);
+    world.kubernetes.resume().unwrap();
+    world.comes_to("SecretsReady", "False", "Missing").await;
+    let success = "storefront_operator_storefront_last_success_timestamp_seconds";
+    until("an attempt succeeds", async || told(success) > 0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_that_is_gone_is_told_of_no_more() {
+    let world = World::new().await;
+    world.apply(json!({"payment": {"sandbox": {}}})).await;
+    world.comes_to("Progressing", "True", "RollingOut").await;
+    assert!(world.metrics.text().contains("storefront_ready"));
+    // Without a finalizer no attempt sees it go.
+    world.api::<Storefront>().delete("demo", &DeleteParams::default()).await.unwrap();
+    until("no number is about it", async || !world.metrics.text().contains("name=\"demo\"")).await;
 }

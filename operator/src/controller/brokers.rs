@@ -133,6 +133,7 @@ impl Look<'_> {
         let ownership = Ownership { ledger: &ledger, all_ours };
         let decision = topics::decide(self.plan, cluster, ownership);
         let mut troubles = decision.troubles.clone();
+        self.context.cluster.may_write()?;
         let (calls, refused) = topics::change(session, &decision).await.map_err(|source| {
             Error::Brokers(Box::new(InspectError::NoAnswer {
                 brokers: session.connection().brokers().to_owned(),
@@ -141,7 +142,7 @@ impl Look<'_> {
             }))
         })?;
         if calls > 0 {
-            self.context.cluster.write("Topic", "change")?;
+            self.context.cluster.metrics.write("Topic", "change");
         }
         self.tell_of_lost(&decision, &refused).await;
         troubles.extend(refused);

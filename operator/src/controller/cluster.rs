@@ -1,6 +1,8 @@
 //! Reading and writing objects of any kind. The only place that writes to the API server, but for the
 //! Lease; each write asks the fence first and is counted.
 
+use std::time::Duration;
+
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy},
@@ -12,6 +14,20 @@ use crate::controller::{error::Error, leader::Fence, metrics::Metrics};
 
 /// Field manager of everything that is applied.
 pub const FIELD_MANAGER: &str = "storefront-operator";
+
+/// Longest wait for one answer of the API server. A watch is no call; it has limits of its own.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The answer to a call, or that there was none in time: a server that is frozen keeps its connections open.
+pub(crate) async fn answer<T>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    let late = |_| {
+        let text = format!("the API server has not answered within {} s", CALL_LIMIT.as_secs());
+        kube::Error::Service(text.into())
+    };
+    tokio::time::timeout(CALL_LIMIT, call).await.map_err(late)?
+}
 
 /// A client with its fence.
 #[derive(Clone)]
@@ -26,12 +42,9 @@ impl Cluster {
         Api::namespaced_with(self.client.clone(), namespace, resource)
     }
 
-    fn may_write(&self, kind: &str, verb: &'static str) -> Result<(), Error> {
-        if !self.fence.is_open() {
-            return Err(Error::NotLeading);
-        }
-        self.metrics.write(kind, verb);
-        Ok(())
+    /// Whether this operator leads, as far as it knows.
+    pub fn may_write(&self) -> Result<(), Error> {
+        if self.fence.is_open() { Ok(()) } else { Err(Error::NotLeading) }
     }
 
     /// Objects of a kind with these labels. None of a kind that is not served.
@@ -62,7 +75,7 @@ impl Cluster {
         resource: &ApiResource,
         parameters: &ListParams,
     ) -> Result<Vec<DynamicObject>, Error> {
-        match self.api(namespace, resource).list(parameters).await {
+        match answer(self.api(namespace, resource).list(parameters)).await {
             Ok(list) => Ok(list.items),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
             Err(source) => Err(Error::Read { what: resource.plural.clone(), source }),
@@ -75,7 +88,7 @@ impl Cluster {
         resource: &ApiResource,
         name: &str,
     ) -> Result<Option<DynamicObject>, Error> {
-        let found = self.api(namespace, resource).get_opt(name).await;
+        let found = answer(self.api(namespace, resource).get_opt(name)).await;
         found.map_err(|source| Error::Read { what: format!("{} {name}", resource.kind), source })
     }
 
@@ -99,10 +112,10 @@ impl Cluster {
         name: &str,
         object: &Value,
     ) -> Result<DynamicObject, Error> {
-        self.may_write(&resource.kind, "apply")?;
+        self.write(&resource.kind, "apply")?;
         let parameters = PatchParams::apply(manager).force();
         let (api, patch) = (self.api(namespace, resource), Patch::Apply(object));
-        api.patch(name, &parameters, &patch).await.map_err(|source| Error::Apply {
+        answer(api.patch(name, &parameters, &patch)).await.map_err(|source| Error::Apply {
             kind: resource.kind.clone(),
             name: name.to_owned(),
             source,
@@ -118,7 +131,7 @@ impl Cluster {
         object: &DynamicObject,
         orphan: bool,
     ) -> Result<(), Error> {
-        self.may_write(&resource.kind, "delete")?;
+        self.write(&resource.kind, "delete")?;
         let name = object.name_any();
         let parameters = DeleteParams {
             preconditions: Some(Preconditions {
@@ -132,7 +145,7 @@ impl Cluster {
             }),
             ..DeleteParams::default()
         };
-        match self.api(namespace, resource).delete(&name, &parameters).await {
+        match answer(self.api(namespace, resource).delete(&name, &parameters)).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(source) => Err(Error::Delete { kind: resource.kind.clone(), name, source }),
@@ -141,6 +154,8 @@ impl Cluster {
 
     /// Says that something else is about to be written.
     pub fn write(&self, kind: &str, verb: &'static str) -> Result<(), Error> {
-        self.may_write(kind, verb)
+        self.may_write()?;
+        self.metrics.write(kind, verb);
+        Ok(())
     }
 }

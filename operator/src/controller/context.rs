@@ -2,7 +2,7 @@
 //! one attempt to the next. Nothing of it is needed to be right, only to be quiet.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,7 +17,12 @@ use kube::{
 
 use crate::{
     api::Storefront,
-    controller::{cluster::Cluster, error::Error, observe},
+    controller::{
+        cluster::{Cluster, answer},
+        error::Error,
+        observe,
+        pulse::Shop,
+    },
     render::{Apis, Options},
     status::{Brokers, Event, TopicTrouble},
 };
@@ -78,10 +83,29 @@ impl Context {
         if self.cluster.write("Event", "create").is_err() {
             return;
         }
-        if let Err(error) = self.recorder.publish(&published, &storefront.object_ref(&())).await {
+        if let Err(error) =
+            answer(self.recorder.publish(&published, &storefront.object_ref(&()))).await
+        {
             tracing::debug!(%error, "an event could not be written");
         }
     }
+}
+
+impl Context {
+    /// Forgets shops that are not among these.
+    pub fn keep_only(&self, there: &[Arc<Storefront>]) {
+        let uids: HashSet<_> = there.iter().map(|storefront| key(storefront)).collect();
+        let mut retries = self.retries.0.lock().unwrap_or_else(PoisonError::into_inner);
+        retries.retain(|uid, _| uids.contains(uid));
+        let mut looks = self.looks.0.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.retain(|uid, _| uids.contains(uid));
+        self.cluster.metrics.keep_only(&there.iter().map(|storefront| shop(storefront)).collect());
+    }
+}
+
+/// Namespace and name.
+pub(crate) fn shop(storefront: &Storefront) -> Shop {
+    (storefront.namespace().unwrap_or_default(), storefront.name_any())
 }
 
 fn key(storefront: &Storefront) -> String {

@@ -63,6 +63,8 @@ pub enum Error {
     },
     #[error("the brokers could not be asked")]
     Brokers(#[source] Box<InspectError>),
+    #[error("an attempt was given up after {limit_s} s: the API server or the brokers are slow")]
+    TooLong { limit_s: u64 },
     #[error("another operator leads: nothing is written here")]
     NotLeading,
 }
@@ -83,6 +85,7 @@ impl Error {
             Self::Status(_) => "StatusFailed",
             Self::Json { .. } => "Json",
             Self::Brokers(_) => "BrokersFailed",
+            Self::TooLong { .. } => "TooLong",
             Self::NotLeading => "NotLeading",
         }
     }
@@ -108,7 +111,9 @@ impl Error {
                 kube::Error::Api(status) => matches!(status.code, 409 | 429 | 500..),
                 _ => true,
             },
-            Self::Replacing { .. } | Self::Brokers(_) | Self::NotLeading => true,
+            Self::Replacing { .. } | Self::Brokers(_) | Self::TooLong { .. } | Self::NotLeading => {
+                true
+            }
             Self::Invalid(_)
             | Self::Placement(_)
             | Self::Taken { .. }

@@ -15,7 +15,8 @@ use crate::{
     api::{DeletionPolicy, KIND, Storefront},
     controller::{
         brokers::{blocking, ledger, properties, trouble},
-        context::Context,
+        cluster::answer,
+        context::{Context, shop},
         error::Error,
         kinds, observe, topics,
     },
@@ -51,7 +52,7 @@ pub(crate) async fn prepare(storefront: &Storefront, context: &Context) -> Resul
 pub(crate) async fn run(storefront: &Storefront, context: &Context) -> Result<Action, Error> {
     let (namespace, name) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
     context.looks.forget(storefront);
-    context.cluster.metrics.gone(&namespace, &name);
+    context.cluster.metrics.gone(&shop(storefront));
     if !storefront.finalizers().iter().any(|name| name == FINALIZER) {
         return Ok(Action::await_change());
     }
@@ -122,7 +123,7 @@ async fn set(storefront: &Storefront, context: &Context, present: bool) -> Resul
     }});
     let namespace = storefront.namespace().unwrap_or_default();
     let api: Api<Storefront> = Api::namespaced(context.cluster.client.clone(), &namespace);
-    match api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    match answer(api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(source) => Err(Error::Apply { kind: KIND.into(), name, source }),

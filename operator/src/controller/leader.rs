@@ -21,6 +21,14 @@ const RENEW: Duration = Duration::from_secs(5);
 /// How often one who waits looks.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Longest wait for one answer: a renewal that hangs must leave time for another one before the fence.
+const CALL_LIMIT: Duration = Duration::from_secs(3);
+
+async fn answer<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let late = |_| kube::Error::Service("the API server has not answered in time".into());
+    tokio::time::timeout(CALL_LIMIT, call).await.map_err(late)?
+}
+
 /// Whether writing is allowed. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Fence(Arc<Mutex<State>>);
@@ -114,11 +122,11 @@ impl Candidate {
     pub async fn release(&self, fence: &Fence) {
         fence.close();
         let api = self.api();
-        let Ok(Some(mut lease)) = api.get_opt(&self.lease).await else { return };
+        let Ok(Some(mut lease)) = answer(api.get_opt(&self.lease)).await else { return };
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() == Some(&self.identity) {
             spec.holder_identity = None;
-            let replaced = api.replace(&self.lease, &PostParams::default(), &lease).await;
+            let replaced = answer(api.replace(&self.lease, &PostParams::default(), &lease)).await;
             if let Err(error) = replaced {
                 tracing::warn!(%error, "cannot give the lease back");
             }
@@ -135,8 +143,8 @@ impl Candidate {
         seen: &mut Option<(String, Instant)>,
     ) -> Result<Option<Instant>, kube::Error> {
         let (api, asked) = (self.api(), Instant::now());
-        let Some(mut lease) = api.get_opt(&self.lease).await? else {
-            let created = api.create(&PostParams::default(), &self.claim(None)).await;
+        let Some(mut lease) = answer(api.get_opt(&self.lease)).await? else {
+            let created = answer(api.create(&PostParams::default(), &self.claim(None))).await;
             return taken(created, asked);
         };
         let version = lease.metadata.resource_version.clone().unwrap_or_default();
@@ -150,18 +158,18 @@ impl Candidate {
             return Ok(None);
         }
         lease = self.claim(Some(lease));
-        taken(api.replace(&self.lease, &PostParams::default(), &lease).await, asked)
+        taken(answer(api.replace(&self.lease, &PostParams::default(), &lease)).await, asked)
     }
 
     async fn renew(&self) -> Result<Option<Instant>, kube::Error> {
         let (api, asked) = (self.api(), Instant::now());
-        let mut lease = api.get(&self.lease).await?;
+        let mut lease = answer(api.get(&self.lease)).await?;
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() != Some(&self.identity) {
             return Ok(None);
         }
         spec.renew_time = Some(MicroTime(Timestamp::now()));
-        taken(api.replace(&self.lease, &PostParams::default(), &lease).await, asked)
+        taken(answer(api.replace(&self.lease, &PostParams::default(), &lease)).await, asked)
     }
 
     /// The lease with our name on it. A version in it makes a second claim at the same time fail.

@@ -20,8 +20,8 @@ use crate::{
     controller::{
         apply::apply,
         brokers,
-        cluster::FIELD_MANAGER,
-        context::Context,
+        cluster::{FIELD_MANAGER, answer},
+        context::{Context, shop},
         error::Error,
         finalize,
         observe::{self, Live, References},
@@ -36,6 +36,8 @@ const RESYNC: Duration = Duration::from_secs(60);
 /// So often while something of others is missing, whose coming no watch tells.
 const RESYNC_MISSING: Duration = Duration::from_secs(15);
 
+/// An attempt that takes longer is given up: each call has a limit, but there are many of them.
+pub(super) const ATTEMPT_LIMIT: Duration = Duration::from_secs(120);
 /// After so many failures in a row what should pass by itself is told as something that does not. That is
 /// after 1 + 2 + 4 seconds.
 const LASTING_AFTER: u32 = 3;
@@ -49,37 +51,56 @@ pub(crate) struct Attempt {
     pub writes: usize,
 }
 
-/// One attempt. The status is written whether it succeeds or not.
+/// One attempt, which ends in any case.
 pub async fn reconcile(
     storefront: Arc<Storefront>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
-    let began = Instant::now();
+    let (began, shop) = (Instant::now(), shop(&storefront));
+    let metrics = &context.cluster.metrics;
+    let under_way = metrics.pulse().begin(&shop);
+    let mut writes = 0;
+    let result = attempt(&storefront, &context, &mut writes).await;
+    metrics.reconciled(&shop, began, result.as_ref().err().map(Error::reason), writes > 0);
+    if let Ok((_, wait)) = &result {
+        let _ = wait.map(|wait| metrics.pulse().due(shop, wait));
+        context.retries.reset(&storefront);
+    }
+    drop(under_way);
+    result.map(|(action, _)| action)
+}
+
+/// What to do next, and after how long if there is a time for it.
+type Next = (Action, Option<Duration>);
+
+/// One attempt. The status is written whether it succeeds or not.
+async fn attempt(
+    storefront: &Storefront,
+    context: &Context,
+    writes: &mut usize,
+) -> Result<Next, Error> {
     if storefront.metadata.deletion_timestamp.is_some() {
-        return finalize::run(&storefront, &context).await;
+        return finalize::run(storefront, context).await.map(|action| (action, None));
     }
     let mut attempt = Attempt::default();
-    let result = run(&storefront, &context, &mut attempt).await;
+    let run = run(storefront, context, &mut attempt);
+    let result = tokio::time::timeout(ATTEMPT_LIMIT, run).await;
+    let result = result.unwrap_or(Err(Error::TooLong { limit_s: ATTEMPT_LIMIT.as_secs() }));
     if let Err(Error::NotLeading) = result {
         return Err(Error::NotLeading);
     }
     let after = {
-        let outcome = outcome(
-            &storefront,
-            &attempt,
-            result.as_ref().err(),
-            context.retries.failed(&storefront),
-        );
-        status(&storefront, &attempt.observed, &outcome, Timestamp::now())
+        let failed = context.retries.failed(storefront);
+        let outcome = outcome(storefront, &attempt, result.as_ref().err(), failed);
+        status(storefront, &attempt.observed, &outcome, Timestamp::now())
     };
-    attempt.writes += usize::from(write_status(&storefront, &context, &after).await?);
-    let reason = result.as_ref().err().map(Error::reason);
-    context.cluster.metrics.reconciled(began, reason, attempt.writes > 0);
+    attempt.writes += usize::from(write_status(storefront, context, &after).await?);
+    *writes = attempt.writes;
     result?;
-    context.retries.reset(&storefront);
-    let look_again = context.looks.next(&storefront).unwrap_or(RESYNC);
+    let look_again = context.looks.next(storefront).unwrap_or(RESYNC);
     let wait = if attempt.observed.missing.is_empty() { RESYNC } else { RESYNC_MISSING };
-    Ok(Action::requeue(wait.min(look_again)))
+    let wait = wait.min(look_again);
+    Ok((Action::requeue(wait), Some(wait)))
 }
 
 async fn run(
@@ -201,7 +222,7 @@ async fn write_status(
 ) -> Result<bool, Error> {
     let (namespace, name) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
     let ready = after.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
-    context.cluster.metrics.ready(&namespace, &name, ready);
+    context.cluster.metrics.ready(&shop(storefront), ready);
     if says_the_same(storefront.status.as_ref(), after) {
         return Ok(false);
     }
@@ -214,7 +235,7 @@ async fn write_status(
         "status": after,
     });
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let patched = api.patch_status(&name, &parameters, &Patch::Apply(&status)).await;
+    let patched = answer(api.patch_status(&name, &parameters, &Patch::Apply(&status))).await;
     match patched {
         Ok(_) => {}
         // Deleted, or deleted and made anew, meanwhile.
@@ -246,9 +267,11 @@ pub fn error_policy(storefront: Arc<Storefront>, error: &Error, context: Arc<Con
     if error.is_permanent() {
         return Action::await_change();
     }
-    // It costs nothing to look, and no watch tells this one that the other is gone.
-    if let Error::SharedPrefix { .. } = error {
-        return Action::requeue(RESYNC_MISSING);
-    }
-    Action::requeue(context.retries.next(&storefront))
+    let wait = match error {
+        // It costs nothing to look, and no watch tells this one that the other is gone.
+        Error::SharedPrefix { .. } => RESYNC_MISSING,
+        _ => context.retries.next(&storefront),
+    };
+    context.cluster.metrics.pulse().due(shop(&storefront), wait);
+    Action::requeue(wait)
 }

@@ -19,8 +19,12 @@ pub struct Life {
 }
 
 impl Life {
-    fn is_stuck(&self) -> bool {
-        self.beat.borrow().elapsed().as_secs() > STUCK_AFTER_S
+    /// What does not go on, if anything: the runtime, or the loop.
+    fn stuck(&self) -> Option<&'static str> {
+        if self.beat.borrow().elapsed().as_secs() > STUCK_AFTER_S {
+            return Some("no task gets its turn");
+        }
+        self.metrics.pulse().stuck(Instant::now())
     }
 }
 
@@ -30,12 +34,9 @@ pub async fn serve(address: SocketAddr, life: Life) -> std::io::Result<()> {
     let router = Router::new()
         .route(
             "/livez",
-            get(async move || {
-                if alive.is_stuck() {
-                    (StatusCode::SERVICE_UNAVAILABLE, "the operator is stuck")
-                } else {
-                    (StatusCode::OK, "ok")
-                }
+            get(async move || match alive.stuck() {
+                Some(what) => (StatusCode::SERVICE_UNAVAILABLE, what),
+                None => (StatusCode::OK, "ok"),
             }),
         )
         // One that waits for the lease is ready, too: a rollout must not wait for it.

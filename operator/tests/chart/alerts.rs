@@ -97,8 +97,9 @@ fn known() -> Vec<(String, BTreeSet<String>)> {
     }
     let metrics = Metrics::default();
     metrics.write("Deployment", "apply");
-    metrics.reconciled(std::time::Instant::now(), Some("ApplyFailed"), false);
-    metrics.ready("shops", "demo", true);
+    let shop = ("shops".to_owned(), "demo".to_owned());
+    metrics.reconciled(&shop, std::time::Instant::now(), Some("ApplyFailed"), false);
+    metrics.ready(&shop, true);
     let text = metrics.text();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, type_) = line.split_once(' ').unwrap();

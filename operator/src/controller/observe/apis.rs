@@ -4,7 +4,11 @@ use kube::{ResourceExt, discovery::group};
 
 use crate::{
     api::Storefront,
-    controller::{cluster::Cluster, error::Error, kinds},
+    controller::{
+        cluster::{Cluster, answer},
+        error::Error,
+        kinds,
+    },
     render::Apis,
     status::MissingApi,
 };
@@ -24,7 +28,7 @@ pub async fn apis(cluster: &Cluster, storefront: &Storefront) -> Result<Apis, Er
 
 /// The version in which a kind is served, the preferred one first.
 async fn version(cluster: &Cluster, name: &str, kind: &str) -> Result<Option<String>, Error> {
-    let found = match group(&cluster.client, name).await {
+    let found = match answer(group(&cluster.client, name)).await {
         Ok(found) => found,
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
         Err(kube::Error::Discovery(_)) => return Ok(None),

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use super::Live;
 use crate::{
-    controller::{cluster::Cluster, error::Error},
+    controller::{
+        cluster::{Cluster, answer},
+        error::Error,
+    },
     status::{Trouble, Workload},
 };
 
@@ -38,7 +41,8 @@ pub(super) async fn of(
     }
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
     let selector = format!("app.kubernetes.io/instance={shop}");
-    let pods = pods.list(&ListParams::default().labels(&selector).limit(PODS_MAX)).await;
+    let parameters = ListParams::default().labels(&selector).limit(PODS_MAX);
+    let pods = answer(pods.list(&parameters)).await;
     let pods = pods.map_err(|source| Error::Read { what: "pods".into(), source })?;
     for (component, workload) in &mut workloads {
         if workload.ready < workload.wanted {
