@@ -152,7 +152,18 @@ fn used(query: &str) -> Vec<(String, BTreeSet<String>)> {
 #[tokio::test]
 async fn what_is_asked_for_is_what_the_programs_tell() {
     let known = known();
-    assert!(known.iter().any(|(name, _)| name == "storefront_operator_writes_total"), "{known:?}");
+    let own: Vec<_> =
+        known.iter().filter(|(name, _)| name.starts_with("storefront_operator_")).collect();
+    assert!(own.len() > 5, "{known:?}");
+    let document = document("operator.md");
+    for (name, labels) in own {
+        let bare =
+            name.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count");
+        let mut rows = document.lines().filter(|line| line.starts_with(&format!("| `{bare}`")));
+        let row = rows.next().unwrap_or_default();
+        let said = labels.iter().all(|label| label == "le" || row.contains(&format!("`{label}`")));
+        assert!(!row.is_empty() && said, "docs/operator.md does not tell of {bare} by {labels:?}");
+    }
     let mut queries = queries();
     queries.extend(alerts().await.iter().map(|alert| alert["expr"].as_str().unwrap().to_owned()));
     let mut asked = BTreeSet::new();

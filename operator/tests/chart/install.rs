@@ -168,9 +168,8 @@ async fn in_chosen_namespaces_it_needs_no_right_in_the_cluster() {
     world.define(&definition).await;
     let installer = installer(&world).await;
     let values = format!("{CHART}/ci/namespaced-values.yaml");
-    let both = "watch.namespaces={shops,more}";
-    let words =
-        ["install", RELEASE, CHART, "--namespace", HOME, "--values", &values, "--set", both];
+    let set = "watch.namespaces={shops,more},watch.secrets=true";
+    let words = ["install", RELEASE, CHART, "--namespace", HOME, "--values", &values, "--set", set];
     helm(Some(&installer), &words).await.unwrap();
 
     let operator = Operator::start(&world).await;
@@ -189,9 +188,13 @@ async fn in_chosen_namespaces_it_needs_no_right_in_the_cluster() {
         .await;
     }
     operator.stop();
-    let requests = world.asked();
-    assert!(requests.len() > 20);
-    for request in requests {
+    eventually(LIMIT, "the watch of Secrets has ended and is written down", async || {
+        let is = |request: &Value, name: &str| request["objectRef"]["resource"] == name;
+        let asked = world.asked();
+        asked.iter().any(|request| request["verb"] == "watch" && is(request, "secrets"))
+    })
+    .await;
+    for request in world.asked() {
         let place = request["objectRef"]["namespace"].as_str();
         assert!(place.is_some_and(|place| [HOME, SHOPS, MORE].contains(&place)), "{request:#}");
         let allowed = &request["annotations"]["authorization.k8s.io/decision"];

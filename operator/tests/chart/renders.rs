@@ -131,8 +131,13 @@ async fn a_real_api_server_takes_each_of_them() {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
         world.apply(&namespace).await.unwrap();
     }
+    let mut known = BTreeSet::new();
     for (name, values) in cases() {
         for object in objects(&rendered(&values).await) {
+            // Most are the same in most cases.
+            if !known.insert(object.to_string()) {
+                continue;
+            }
             let (kind, named) = (text(&object, "/kind"), text(&object, "/metadata/name"));
             let taken = world.would_take(&object).await;
             assert!(taken.is_ok(), "{name}: {kind} {named}: {taken:?}");

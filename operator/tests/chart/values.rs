@@ -59,6 +59,14 @@ async fn mistakes_are_refused_by_name() {
     insta::assert_yaml_snapshot!("mistakes", said);
 }
 
+#[tokio::test]
+async fn a_monitor_of_nothing_is_refused() {
+    let nothing = "metrics.serviceMonitor.enabled=true,metrics.service.create=false";
+    let refused = helm(None, &["template", "x", CHART, "--set", nothing]).await.unwrap_err();
+    let says = "metrics.serviceMonitor.enabled needs metrics.service.create";
+    assert!(refused.to_string().contains(says), "{refused}");
+}
+
 /// Values of Kubernetes' own kinds, which are known there and described as wholes.
 const WHOLES: &[&str] = &[".affinity", ".resources"];
 
