@@ -96,7 +96,7 @@ fn findings(
     let mut findings = Findings::default();
     findings.add(parts::secrets(observed));
     findings.add(kafka::brokers(storefront, observed, before));
-    findings.add(kafka::topics(observed, before));
+    findings.add(kafka::topics(plan, observed, before));
     findings.add(parts::database(storefront, observed));
     findings.extend(parts::services(plan, observed));
     findings

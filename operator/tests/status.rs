@@ -122,6 +122,19 @@ fn a_shop_that_comes_up() {
 }
 
 #[test]
+fn topics_that_were_just_made_may_not_be_known_yet() {
+    let shop = Shop::sandbox();
+    let mut observed = shop.well();
+    let Brokers::Seen(facts) = &mut observed.brokers else { panic!("brokers that answer") };
+    facts.topics.truncate(8);
+    let status = shop.applied(&observed);
+    assert_eq!(told(&status, "TopicsReady"), ("False", "Missing"));
+    assert_eq!(told(&status, "Ready"), ("False", "Missing"));
+    let message = &status.conditions.iter().find(|c| c.type_ == "TopicsReady").unwrap().message;
+    assert_eq!(message, "not there yet: email-successful.analytic-service.dlq");
+}
+
+#[test]
 fn pods_that_do_not_come_up_say_why() {
     let shop = Shop::sandbox();
     let mut observed = shop.well();

@@ -81,7 +81,11 @@ impl Look<'_> {
 
     fn seen(&self, brokers: Brokers, topics: Vec<TopicTrouble>) -> Seen {
         let generation = self.storefront.metadata.generation;
-        Seen { generation, brokers, topics, unanswered: 0 }
+        let is_whole = match &brokers {
+            Brokers::Seen(facts) => facts.is_whole(self.plan),
+            _ => false,
+        };
+        Seen { generation, brokers, topics, is_whole, unanswered: 0 }
     }
 
     async fn ask(&self) -> Result<(Brokers, Vec<TopicTrouble>, usize), Error> {
@@ -101,8 +105,9 @@ impl Look<'_> {
         let (plan, scope) = (self.plan.clone(), self.scope());
         // A client is let go on that thread, too: it says goodbye to brokers that may not answer.
         let failed = changed.is_err();
+        let made = changed.as_ref().is_ok_and(|(writes, _)| *writes > 0);
         let facts = blocking(move || {
-            let look = || topics::facts(&session, &plan, &scope);
+            let look = || topics::facts(&session, &plan, &scope, made);
             (!failed).then(look).transpose()
         });
         let (facts, (writes, troubles)) = (facts.await?, changed?);
@@ -339,7 +344,7 @@ mod tests {
 
     fn seen(brokers: Brokers) -> Seen {
         let topics = vec![TopicTrouble::TooFewBrokers { wanted: 3, brokers: 1 }];
-        Seen { generation: Some(1), brokers, topics, unanswered: 0 }
+        Seen { generation: Some(1), brokers, topics, is_whole: true, unanswered: 0 }
     }
 
     fn nothing() -> Seen {

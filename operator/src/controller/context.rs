@@ -147,6 +147,8 @@ pub struct Seen {
     pub generation: Option<i64>,
     pub brokers: Brokers,
     pub topics: Vec<TopicTrouble>,
+    /// Every topic can be used.
+    pub is_whole: bool,
     /// Looks in a row until now that got no answer.
     pub unanswered: u32,
 }
@@ -157,7 +159,7 @@ impl Seen {
             Brokers::Seen(facts) => facts.groups.is_some(),
             _ => false,
         };
-        known && self.topics.is_empty()
+        known && self.is_whole && self.topics.is_empty()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the leaders of topics that were just made may need: a busy machine took more than a second.
+/// How long brokers may need until topics that were just made can be used: a busy machine took seconds.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
@@ -99,15 +99,22 @@ pub fn open(properties: &BTreeMap<String, String>) -> Result<Session, InspectErr
     Connection::new(brokers).with(properties).open()
 }
 
-/// Topics and groups as they are now. A topic that was just made has no leader for a moment, and cannot
-/// be looked at then. Blocks.
-pub fn facts(session: &Session, plan: &Plan, scope: &Scope) -> Result<BrokerFacts, InspectError> {
+/// Topics and groups as they are now. One that was `made` just before is not known for a moment, or has no
+/// leader. Blocks.
+pub fn facts(
+    session: &Session,
+    plan: &Plan,
+    scope: &Scope,
+    made: bool,
+) -> Result<BrokerFacts, InspectError> {
     let deadline = Instant::now() + SETTLE_LIMIT;
     loop {
-        match look(session, plan, scope) {
-            Err(_) if Instant::now() + LOOK_AGAIN < deadline => std::thread::sleep(LOOK_AGAIN),
-            found => return found,
+        let found = look(session, plan, scope);
+        let settled = found.as_ref().is_ok_and(|facts| !made || facts.is_whole(plan));
+        if settled || Instant::now() + LOOK_AGAIN >= deadline {
+            return found;
         }
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 

@@ -62,6 +62,20 @@ pub struct BrokerFacts {
     pub groups: Option<Vec<GroupStatus>>,
 }
 
+impl BrokerFacts {
+    /// Topics of the plan that are not there, or not yet: brokers tell of new ones a little later.
+    pub fn missing<'a>(&self, plan: &'a Plan) -> Vec<&'a str> {
+        let is_known = |name: &str| self.topics.iter().any(|topic| topic.name == name);
+        let names = plan.topics.iter().map(|topic| topic.name.as_str());
+        names.filter(|name| !is_known(name)).collect()
+    }
+
+    /// Whether every topic of the plan can be used.
+    pub fn is_whole(&self, plan: &Plan) -> bool {
+        self.missing(plan).is_empty() && self.topics.iter().all(|topic| topic.leaderless == 0)
+    }
+}
+
 /// One Deployment or `StatefulSet`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workload {

@@ -4,13 +4,14 @@ use super::{
     Brokers, Observed,
     condition::Finding,
     reasons::{
-        AS_PLANNED, KAFKA_READY, LEADERLESS, NOT_ASKED, REACHABLE, TOPICS_READY, UNDER_REPLICATED,
-        UNREACHABLE,
+        AS_PLANNED, KAFKA_READY, LEADERLESS, MISSING, NOT_ASKED, REACHABLE, TOPICS_READY,
+        UNDER_REPLICATED, UNREACHABLE,
     },
 };
 use crate::{
     api::{Storefront, StorefrontStatus},
     names,
+    plan::Plan,
 };
 
 pub(super) fn brokers(
@@ -37,7 +38,7 @@ pub(super) fn brokers(
     }
 }
 
-pub(super) fn topics(observed: &Observed, before: &StorefrontStatus) -> Finding {
+pub(super) fn topics(plan: &Plan, observed: &Observed, before: &StorefrontStatus) -> Finding {
     if let Some(first) = observed.topics.first() {
         let all: Vec<_> = observed.topics.iter().map(ToString::to_string).collect();
         return Finding::new(TOPICS_READY, false, first.reason(), all.join("; "));
@@ -48,6 +49,11 @@ pub(super) fn topics(observed: &Observed, before: &StorefrontStatus) -> Finding 
         Brokers::Unreachable(_) => return as_before(before, TOPICS_READY, UNREACHABLE),
         Brokers::NotAsked => return as_before(before, TOPICS_READY, NOT_ASKED),
     };
+    let missing = facts.missing(plan);
+    if !missing.is_empty() {
+        let message = format!("not there yet: {}", missing.join(", "));
+        return Finding::new(TOPICS_READY, false, MISSING, message);
+    }
     let names = |wrong: fn(&crate::api::TopicStatus) -> bool| {
         let topics = facts.topics.iter().filter(|topic| wrong(topic));
         topics.map(|topic| topic.name.as_str()).collect::<Vec<_>>().join(", ")
