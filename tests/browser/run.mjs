@@ -9,7 +9,10 @@ const WIDTHS = [1280, 360];
 const shop = JSON.parse(process.argv[2]);
 mkdirSync(shop.pictures, { recursive: true });
 
-const browser = await chromium.launch({ executablePath: shop.chromium ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
+const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+// A shop in a cluster has a name that only the cluster knows.
+if (shop.resolve) args.push(`--host-resolver-rules=${shop.resolve}`);
+const browser = await chromium.launch({ executablePath: shop.chromium ?? "/usr/bin/chromium", args });
 let failures = 0;
 
 async function at(width, flow, run) {

@@ -16,6 +16,7 @@
 //! # Ok(()) }
 //! ```
 
+mod browser;
 mod cut;
 mod dev;
 mod folder;
@@ -35,6 +36,7 @@ mod tls;
 mod topics;
 mod wait;
 
+pub use browser::chromium;
 pub use cut::{Cutter, Moment};
 pub use dev::{Dev, DevOptions, Ready, built_program};
 pub use helm::{helm, monitoring_definitions};

@@ -1,11 +1,7 @@
 //! The shop's pages in Chromium: `tests/browser` does what shoppers do, against shops that are started
 //! here. Pictures of all pages are left in the build folder.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -47,7 +43,7 @@ impl Browser {
             "inbox": shop.ready.inbox,
             "catalog": shop.dev.data().join("catalog.json"),
             "pictures": Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser"),
-            "chromium": chromium()?,
+            "chromium": storefront_testkit::chromium()?,
             "group": group,
         });
         let mut child = node("run.mjs").arg(wanted.to_string()).stdout(Stdio::piped()).spawn()?;
@@ -75,12 +71,6 @@ impl Browser {
         ensure!(status.success(), "the browser's program ended with {status}");
         Ok(self.flows)
     }
-}
-
-fn chromium() -> Result<PathBuf> {
-    let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-    let found = known.into_iter().map(PathBuf::from).find(|path| path.exists());
-    found.context("Chromium is missing: apt-get install chromium fonts-noto-core")
 }
 
 #[tokio::test]
