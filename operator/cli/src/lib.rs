@@ -3,6 +3,7 @@
 
 pub mod args;
 mod brokers;
+mod cluster;
 pub mod dev;
 mod dlq;
 pub mod docs;
@@ -11,12 +12,15 @@ mod http;
 pub mod manifest;
 mod orders;
 mod output;
+mod plan;
 mod purchase;
 mod render;
 mod services;
+mod status;
 mod table;
 mod tail;
 mod terminal;
+mod text;
 mod topics;
 mod trace;
 mod watch;
@@ -25,7 +29,7 @@ mod words;
 use std::process::ExitCode;
 
 use args::{Arguments, Command};
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 /// Worker threads: development is no load, and each thread costs memory.
 const WORKER_THREADS: usize = 2;
@@ -36,14 +40,22 @@ enum Exit {
     Done,
     /// What a check looked for was found.
     Found,
+    /// What was asked about would be refused; it has been said why.
+    Refused,
 }
 
 /// Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 found what was looked for.
 pub fn main() -> ExitCode {
-    let Arguments { command } = Arguments::parse();
+    let started_as = std::env::args_os().next();
+    let matches = args::command(started_as.as_deref()).get_matches();
+    let command = match Arguments::from_arg_matches(&matches) {
+        Ok(Arguments { command }) => command,
+        Err(error) => error.exit(),
+    };
     match run(command) {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Found) => ExitCode::from(3),
+        Ok(Exit::Refused) => ExitCode::FAILURE,
         Err(error) if output::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
@@ -65,6 +77,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Orders(arguments) => return runtime()?.block_on(orders::run(&arguments)),
         Command::Trace(arguments) => return runtime()?.block_on(trace::run(&arguments)),
         Command::Purchase(arguments) => return runtime()?.block_on(purchase::run(&arguments)),
+        Command::Plan(arguments) => return runtime()?.block_on(plan::run(&arguments)),
+        Command::Status(arguments) => return status::run(&arguments),
         Command::Services(arguments) => return services::run(&arguments),
         Command::Docs(arguments) => docs::run(&arguments)?,
         Command::Render(arguments) => render::run(&arguments)?,

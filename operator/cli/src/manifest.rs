@@ -33,13 +33,24 @@ impl Error {
 
 /// Reads the one Storefront of a file.
 pub fn load(file: &Path) -> Result<Manifest, Error> {
+    let text = read(file)?;
+    manifest::load(&file.display().to_string(), &text).map_err(|error| Error::Wrong { error })
+}
+
+/// Reads every Storefront of a file.
+pub fn load_all(file: &Path) -> Result<Vec<Manifest>, Error> {
+    let text = read(file)?;
+    manifest::load_all(&file.display().to_string(), &text).map_err(|error| Error::Wrong { error })
+}
+
+fn read(file: &Path) -> Result<String, Error> {
     let unreadable = |source| Error::Unreadable { file: file.to_owned(), source };
     let mut text = String::new();
     // One byte more than is allowed: the check of the length then says so.
     let limit = MAX_BYTES as u64 + 1;
     let opened = File::open(file).map_err(unreadable)?;
     opened.take(limit).read_to_string(&mut text).map_err(unreadable)?;
-    manifest::load(&file.display().to_string(), &text).map_err(|error| Error::Wrong { error })
+    Ok(text)
 }
 
 /// What `validate` says about a manifest that is right.

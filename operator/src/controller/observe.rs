@@ -49,9 +49,7 @@ pub async fn live(
     shop: &str,
     apis: &Apis,
 ) -> Result<Live, Error> {
-    let selector = format!(
-        "app.kubernetes.io/instance={shop},app.kubernetes.io/managed-by=storefront-operator"
-    );
+    let selector = selector(shop);
     let resources = listed(apis);
     let lists = resources.iter().map(|resource| cluster.list(namespace, resource, &selector));
     let lists = futures_util::future::try_join_all(lists).await?;
@@ -89,6 +87,11 @@ pub async fn unlabelled(
         }
     }
     Ok(())
+}
+
+/// Labels of everything that is made for a shop.
+pub fn selector(shop: &str) -> String {
+    format!("app.kubernetes.io/instance={shop},app.kubernetes.io/managed-by=storefront-operator")
 }
 
 /// Secrets that the operator makes for a shop, those of disks that are left among them.

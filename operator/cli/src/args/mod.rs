@@ -2,9 +2,11 @@
 //! without it; what a command does stands in `help/`, with examples.
 
 mod brokers;
+mod cluster;
 mod dev;
 mod inspect;
 mod letters;
+mod program;
 mod render;
 mod shop;
 mod values;
@@ -16,6 +18,7 @@ use clap_complete::Shell;
 
 use crate::output::Output;
 pub use brokers::BrokerArguments;
+pub use cluster::{ClusterArguments, PlanArguments, StatusArguments};
 pub use dev::DevArguments;
 pub use inspect::{
     GroupsArguments, Match, TailArguments, TailFrom, TopicsArguments, WatchArguments,
@@ -23,6 +26,7 @@ pub use inspect::{
 pub use letters::{
     DlqCommand, DropArguments, LetterFilter, ListArguments, ReplayArguments, ShowArguments,
 };
+pub use program::command;
 pub use render::RenderArguments;
 pub use shop::{Item, OrdersArguments, PurchaseArguments, TraceArguments};
 pub use values::Listen;
@@ -78,6 +82,13 @@ pub enum Command {
     /// Print what the operator would create for a manifest, as YAML.
     #[command(after_long_help = include_str!("../help/render.txt"))]
     Render(RenderArguments),
+    /// Show what applying a manifest would change in a cluster, and what it costs: restarts, topics,
+    /// what goes and what stays.
+    #[command(after_long_help = include_str!("../help/plan.txt"))]
+    Plan(PlanArguments),
+    /// Show how shops in a cluster are, what is wrong with them, and what to do about it.
+    #[command(after_long_help = include_str!("../help/status.txt"))]
+    Status(StatusArguments),
     /// List the services that a shop is made of: groups, topics, ports.
     Services(ServicesArguments),
     /// Write the reference documents, for those who work on Storefront.

@@ -53,7 +53,8 @@ fn list_holds(field: &str, wanted: &[Value], live: &[Value]) -> bool {
         && wanted.iter().all(|wanted| rest.any(|live| field_holds("", wanted, live)))
 }
 
-fn is_nothing(value: &Value) -> bool {
+/// What the API server leaves out as well.
+pub fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Object(fields) => fields.is_empty(),

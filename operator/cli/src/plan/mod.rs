@@ -1,0 +1,114 @@
+//! `storefront plan`: what the operator would do to a cluster if a manifest were applied, and what it costs.
+//! It asks the same plan, the same rendering and the same comparison that the operator acts by.
+
+mod change;
+mod cost;
+mod difference;
+mod installed;
+mod look;
+mod owned;
+mod page;
+mod story;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::{io::Read as _, path::Path};
+
+use serde::Serialize;
+use storefront_operator::{
+    Storefront,
+    manifest::{Manifest, ManifestError},
+    plan::{Placement, Plan, plan},
+};
+
+use crate::{
+    Exit, args::PlanArguments, cluster::Target, manifest, output, output::Output,
+    terminal::Terminal,
+};
+use story::Story;
+
+/// Standard input, as other tools write it.
+const STDIN: &str = "-";
+
+/// What is shown.
+#[derive(Debug, Serialize)]
+struct Planned {
+    storefronts: Vec<Story>,
+}
+
+/// A manifest and a flag that do not fit.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the manifest says namespace {written} and --namespace {asked}: write the same, or leave one out"
+)]
+struct TwoNamespaces {
+    written: String,
+    asked: String,
+}
+
+/// Plans every Storefront of the file.
+pub async fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
+    let manifests = load(&arguments.file)?;
+    let target = Target::new(&arguments.cluster).await?;
+    let mut storefronts = Vec::new();
+    for manifest in &manifests {
+        storefronts.push(one(&target, manifest).await?);
+    }
+    let planned = Planned { storefronts };
+    match arguments.output.output {
+        Output::Json => output::print_json(&planned)?,
+        Output::Text => {
+            let terminal = Terminal::stdout();
+            let pages = planned.storefronts.iter().map(|story| page::text(story, terminal));
+            output::print(&pages.collect::<Vec<_>>().join("\n"))?;
+        }
+    }
+    let any = |holds: fn(&Story) -> bool| planned.storefronts.iter().any(holds);
+    Ok(match (any(Story::is_refused), any(Story::changes_something)) {
+        (true, _) => Exit::Refused,
+        (false, true) if arguments.check => Exit::Found,
+        _ => Exit::Done,
+    })
+}
+
+fn load(file: &Path) -> anyhow::Result<Vec<Manifest>> {
+    if file.as_os_str() != STDIN {
+        return Ok(manifest::load_all(file)?);
+    }
+    let mut text = String::new();
+    let limit = storefront_operator::manifest::MAX_BYTES as u64 + 1;
+    std::io::stdin().lock().take(limit).read_to_string(&mut text)?;
+    let read = storefront_operator::manifest::load_all("standard input", &text);
+    Ok(read.map_err(|error: ManifestError| manifest::Error::Wrong { error })?)
+}
+
+async fn one(target: &Target, manifest: &Manifest) -> anyhow::Result<Story> {
+    let written = manifest.storefront.metadata.namespace.clone();
+    let namespace = match written {
+        Some(written) if target.is_asked && written != target.namespace => {
+            return Err(TwoNamespaces { written, asked: target.namespace.clone() }.into());
+        }
+        Some(written) => written,
+        None => target.namespace.clone(),
+    };
+    let shops = look::shops(target, &namespace, &manifest.storefront).await?;
+    let (placement, plan_after) = planned(&shops.after, &namespace)?;
+    // What cannot be planned any more has been refused by the operator, too.
+    let plan_before = shops.before.as_ref().and_then(|before| planned(before, &namespace).ok());
+    let seen = look::around(target, &shops, &plan_after).await?;
+    Ok(story::tell(&story::Known {
+        manifest,
+        shops: &shops,
+        seen: &seen,
+        placement: &placement,
+        plan: &plan_after,
+        plan_before: plan_before.as_ref().map(|(_, plan)| plan),
+    })?)
+}
+
+fn planned(storefront: &Storefront, namespace: &str) -> anyhow::Result<(Placement, Plan)> {
+    let placement = Placement::cluster(storefront, namespace)?;
+    let plan = plan(storefront, &placement)?;
+    Ok((placement, plan))
+}
