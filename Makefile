@@ -109,6 +109,13 @@ check: $(deny) ## Formatting, lints, licences
 $(cache)/cargo-deny-$(deny_version)/bin/cargo-deny:
 	cargo install --quiet --locked cargo-deny --version $(deny_version) --root $(@D)/..
 
+# The plugin is a link: the program looks by which name it was started.
+installed := $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin
+.PHONY: install
+install: ## Install the command, and `kubectl storefront`
+	cargo install --locked --path operator/cli --root $(installed)/..
+	ln -sf storefront $(installed)/kubectl-storefront
+
 .PHONY: generate
 generate: ## Write the generated files: schemas, crds, docs, compose
 	cargo run --quiet --package storefront-contract --bin storefront-schemas -- services/contract/schemas

@@ -27,6 +27,9 @@ pub struct ClusterArguments {
 pub struct PlanArguments {
     /// Manifest with one Storefront or several; `-` is standard input.
     pub file: PathBuf,
+    /// Plan as if the operator were upgraded to this command's version.
+    #[arg(long)]
+    pub upgrade: bool,
     /// End with 3 when something would change.
     #[arg(long)]
     pub check: bool,
@@ -45,7 +48,8 @@ pub struct StatusArguments {
     /// Storefronts of every namespace.
     #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
     pub all_namespaces: bool,
-    /// Wait until all that is shown is ready; end with 1 when it is not in time.
+    /// Wait until the newest edit of all that is shown runs and is ready; end with 1 when it is not in
+    /// time.
     #[arg(long, conflicts_with_all = ["watch", "check"])]
     pub wait: bool,
     /// How long to wait.

@@ -4,7 +4,7 @@ use kube::config::KubeconfigError;
 
 /// How the operator gets into a cluster.
 const INSTALL: &str = "helm install storefront-operator charts/storefront-operator \
-                       --namespace storefront-system --create-namespace";
+                       --namespace storefront --create-namespace";
 
 /// Why a cluster could not be asked.
 #[derive(Debug, thiserror::Error)]

@@ -87,6 +87,9 @@ pub fn changes(
     unseen: &Unseen,
 ) -> Result<Vec<Change>, Error> {
     let mut found = Vec::new();
+    for object in objects {
+        live.find(object.kind(), object.name()).map_or(Ok(()), |there| not_taken(object, there))?;
+    }
     for object in objects.iter().filter(|object| !unseen.contains(object.kind())) {
         found.extend(change(objects, object, live)?);
     }
@@ -103,7 +106,6 @@ fn change(objects: &[Object], object: &Object, live: &Live) -> Result<Option<Cha
     let Some(there) = live.find(kind, name) else {
         return Ok(Some(Change::new(Action::Create, kind, name)));
     };
-    not_taken(object, there)?;
     if is_applied(&wanted, there) {
         return Ok(None);
     }

@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Container};
 use kube::{ResourceExt, core::DynamicObject};
+use serde_json::Value;
 use storefront_contract::CATALOG;
 use storefront_operator::{
     Storefront, StorefrontSpec, controller::observe::Live, names, render::Options,
@@ -10,6 +11,7 @@ use storefront_operator::{
 
 /// Label by which the operator's own Deployment is found.
 pub const OPERATOR: &str = "app.kubernetes.io/name=storefront-operator";
+const OPERATOR_NAME: &str = "storefront-operator";
 const VERSION: &str = "app.kubernetes.io/version";
 
 /// What is known, and from where.
@@ -44,6 +46,7 @@ pub fn of_operator(deployments: &[Deployment], namespace: &str) -> Option<Instal
             kafka_image: or("KAFKA_IMAGE", "--kafka-image", own.kafka_image),
             kafka_version: or("KAFKA_VERSION", "--kafka-version", own.kafka_version),
             postgres_image: or("POSTGRES_IMAGE", "--postgres-image", own.postgres_image),
+            namespace: ours.namespace(),
         },
         source: format!(
             "the operator {} in namespace {}",
@@ -96,6 +99,7 @@ pub fn of_shop(before: Option<&Storefront>, live: &Live) -> Installed {
     {
         options.postgres_image = image;
     }
+    options.namespace = let_in(live);
     let source = "what the shop runs now, as the operator itself cannot be seen";
     Installed { options, source: source.to_owned(), version: None }
 }
@@ -120,6 +124,31 @@ fn services(spec: &StorefrontSpec, shop: &str, live: &Live, options: &mut Option
     }
 }
 
+/// The namespace from which policies of the shop let the operator in.
+fn let_in(live: &Live) -> Option<String> {
+    const PEERS: &str = "/spec/ingress";
+    let of_operator = |peer: &Value| {
+        let label = peer.pointer("/podSelector/matchLabels/app.kubernetes.io~1name")?;
+        let name = "/namespaceSelector/matchLabels/kubernetes.io~1metadata.name";
+        let namespace = peer.pointer(name)?.as_str().map(str::to_owned)?;
+        (label == OPERATOR_NAME).then_some(namespace)
+    };
+    let rules = live.objects.iter().filter_map(|object| object.data.pointer(PEERS)?.as_array());
+    let mut peers = rules.flatten().filter_map(|rule| rule["from"].as_array()).flatten();
+    peers.find_map(of_operator)
+}
+
+/// What the operator will be once it is upgraded to the version of this command.
+pub fn upgraded(installed: Installed) -> Installed {
+    let own = Options::default();
+    let source = format!("an operator of version {}, as this command is", own.tag);
+    Installed {
+        version: Some(own.tag.clone()),
+        options: Options { tag: own.tag, kafka_version: own.kafka_version, ..installed.options },
+        source,
+    }
+}
+
 /// The image that a part runs now.
 fn image(live: &Live, kind: &str, shop: &str, part: &str) -> Option<String> {
     let object: &DynamicObject = live.find(kind, &names::object(shop, part))?;
@@ -135,7 +164,7 @@ fn split(image: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -162,6 +191,7 @@ mod tests {
                 tag: "9.9.9".into(),
                 kafka_version: "4.2.0".into(),
                 postgres_image: "pg:18".into(),
+                namespace: Some("system".into()),
                 ..Options::default()
             }
         );
@@ -197,6 +227,11 @@ mod tests {
         assert_eq!(
             (kafka, found.postgres_image.as_str()),
             (("mirror/kafka", "4.1.1"), "mirror/postgres:17")
+        );
+        let newer = upgraded(of_shop(Some(&shop(json!({"payment": {"sandbox": {}}}))), &live));
+        assert_eq!(
+            (newer.options.registry.as_str(), newer.options.tag),
+            ("r.example/x", Options::default().tag)
         );
         // What the manifest writes itself says nothing of the operator.
         let own = shop(json!({"payment": {"sandbox": {}}, "images": {"tag": "7"}}));

@@ -19,7 +19,7 @@ use storefront_operator::{
     },
     plan::Plan,
     references::Missing,
-    render::{Apis, Generated},
+    render::{Apis, Generated, Object},
 };
 
 use super::{
@@ -88,16 +88,7 @@ pub async fn shops(
 
 /// Looks at the objects of a shop, and at what others have made for it.
 pub async fn around(target: &Target, shops: &Shops, plan: &Plan) -> Result<Seen, Error> {
-    let looker = Looker {
-        target,
-        cluster: Cluster {
-            client: target.client.clone(),
-            fence: Fence::default(),
-            metrics: Metrics::default(),
-        },
-        namespace: shops.after.namespace().unwrap_or_default(),
-        shop: shops.after.name_any(),
-    };
+    let looker = Looker::new(target, shops);
     let apis = observe::apis(&looker.cluster, &shops.after).await;
     let apis = apis.map_err(|error| looker.explained(error))?;
     let mut seen = Seen {
@@ -120,6 +111,21 @@ pub async fn around(target: &Target, shops: &Shops, plan: &Plan) -> Result<Seen,
     Ok(seen)
 }
 
+/// Adds what has a wanted name and is not labelled as the shop's. Kinds that may not be listed are left out.
+pub async fn unlabelled(
+    target: &Target,
+    shops: &Shops,
+    objects: &[Object],
+    seen: &mut Seen,
+) -> Result<(), Error> {
+    let looker = Looker::new(target, shops);
+    let seen_kinds = objects.iter().filter(|object| !seen.unseen.contains(object.kind()));
+    let objects: Vec<_> = seen_kinds.cloned().collect();
+    let (cluster, namespace) = (&looker.cluster, &looker.namespace);
+    let looked = observe::unlabelled(cluster, namespace, &objects, &mut seen.live).await;
+    looked.map_err(|error| looker.explained(error))
+}
+
 struct Looker<'a> {
     target: &'a Target,
     cluster: Cluster,
@@ -127,7 +133,20 @@ struct Looker<'a> {
     shop: String,
 }
 
-impl Looker<'_> {
+impl<'a> Looker<'a> {
+    fn new(target: &'a Target, shops: &Shops) -> Self {
+        Self {
+            target,
+            cluster: Cluster {
+                client: target.client.clone(),
+                fence: Fence::default(),
+                metrics: Metrics::default(),
+            },
+            namespace: shops.after.namespace().unwrap_or_default(),
+            shop: shops.after.name_any(),
+        }
+    }
+
     fn explained(&self, error: Trouble) -> Error {
         match error {
             Trouble::Read { what, source } => {

@@ -53,7 +53,7 @@ pub async fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
     let target = Target::new(&arguments.cluster).await?;
     let mut storefronts = Vec::new();
     for manifest in &manifests {
-        storefronts.push(one(&target, manifest).await?);
+        storefronts.push(Box::pin(one(&target, manifest, arguments.upgrade)).await?);
     }
     let planned = Planned { storefronts };
     match arguments.output.output {
@@ -83,7 +83,7 @@ fn load(file: &Path) -> anyhow::Result<Vec<Manifest>> {
     Ok(read.map_err(|error: ManifestError| manifest::Error::Wrong { error })?)
 }
 
-async fn one(target: &Target, manifest: &Manifest) -> anyhow::Result<Story> {
+async fn one(target: &Target, manifest: &Manifest, upgrade: bool) -> anyhow::Result<Story> {
     let written = manifest.storefront.metadata.namespace.clone();
     let namespace = match written {
         Some(written) if target.is_asked && written != target.namespace => {
@@ -96,12 +96,17 @@ async fn one(target: &Target, manifest: &Manifest) -> anyhow::Result<Story> {
     let (placement, plan_after) = planned(&shops.after, &namespace)?;
     // What cannot be planned any more has been refused by the operator, too.
     let plan_before = shops.before.as_ref().and_then(|before| planned(before, &namespace).ok());
-    let seen = look::around(target, &shops, &plan_after).await?;
+    let mut seen = look::around(target, &shops, &plan_after).await?;
+    if upgrade {
+        seen.installed = installed::upgraded(seen.installed);
+    }
+    let objects = story::rendered(&shops, &seen, &placement, &plan_after);
+    look::unlabelled(target, &shops, &objects, &mut seen).await?;
     Ok(story::tell(&story::Known {
         manifest,
         shops: &shops,
         seen: &seen,
-        placement: &placement,
+        objects: &objects,
         plan: &plan_after,
         plan_before: plan_before.as_ref().map(|(_, plan)| plan),
     })?)

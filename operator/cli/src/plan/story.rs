@@ -10,7 +10,7 @@ use storefront_operator::{
     manifest::{self, Manifest},
     plan::{Placement, Plan},
     references::{Kind, Missing},
-    render::{Input, render},
+    render::{Input, Object, render},
 };
 
 use super::{
@@ -26,7 +26,8 @@ pub struct Known<'a> {
     pub manifest: &'a Manifest,
     pub shops: &'a Shops,
     pub seen: &'a Seen,
-    pub placement: &'a Placement,
+    /// What is rendered for it.
+    pub objects: &'a [Object],
     pub plan: &'a Plan,
     /// Of the shop as it is in the cluster.
     pub plan_before: Option<&'a Plan>,
@@ -152,27 +153,31 @@ fn storefront(before: Option<&Storefront>, after: &Storefront) -> Option<Change>
         .then(|| Change { differences, ..Change::new(Action::Change, KIND, &name) })
 }
 
-fn objects(known: &Known<'_>, story: &mut Story) -> Result<(), Error> {
-    let Known { shops, seen, placement, plan, .. } = known;
-    let generated = match &seen.generated {
-        Ok(generated) => generated,
-        Err(trouble) => {
-            story.refused.push(trouble.story());
-            return Ok(());
-        }
-    };
-    let rendered = render(&Input {
+/// What the operator would apply; nothing when it would not even begin.
+pub fn rendered(shops: &Shops, seen: &Seen, placement: &Placement, plan: &Plan) -> Vec<Object> {
+    let Ok(generated) = &seen.generated else { return Vec::new() };
+    render(&Input {
         storefront: &shops.after,
         plan,
         placement,
         options: &seen.installed.options,
         generated,
         apis: &seen.apis,
-    });
+    })
+}
+
+fn objects(known: &Known<'_>, story: &mut Story) -> Result<(), Error> {
+    let Known { shops, seen, objects, .. } = known;
+    if let Err(trouble) = &seen.generated {
+        story.refused.push(trouble.story());
+        return Ok(());
+    }
     let uid = shops.after.uid().unwrap_or_default();
-    match changes(&rendered, &seen.live, &uid, &seen.unseen) {
+    match changes(objects, &seen.live, &uid, &seen.unseen) {
         Ok(changes) => story.changes.extend(changes),
-        Err(taken @ Trouble::Taken { .. }) => story.refused.push(taken.story()),
+        Err(taken @ (Trouble::Taken { .. } | Trouble::Foreign { .. })) => {
+            story.refused.push(taken.story());
+        }
         Err(other) => return Err(Error::Operator(other)),
     }
     Ok(())

@@ -21,7 +21,7 @@ use super::{
     installed,
     look::{Seen, Shops},
     page,
-    story::{Known, Story, tell},
+    story::{Known, Story, rendered, tell},
 };
 use crate::terminal::Terminal;
 
@@ -135,11 +135,12 @@ fn told(text: &str) -> Story {
     let all = before.iter().cloned().map(Arc::new).collect();
     let shops = Shops { before, after, all, not_looked_at: Vec::new() };
     let placement = place(&shops.after);
+    let objects = rendered(&shops, &seen, &placement, &plan_after);
     let known = Known {
         manifest: &manifest,
         shops: &shops,
         seen: &seen,
-        placement: &placement,
+        objects: &objects,
         plan: &plan_after,
         plan_before: plan_before.as_ref(),
     };

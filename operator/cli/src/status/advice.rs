@@ -52,10 +52,6 @@ struct Advice<'a> {
 }
 
 impl Advice<'_> {
-    fn condition(&self, type_: &str) -> Option<&Condition> {
-        self.shop.conditions.iter().find(|condition| condition.type_ == type_)
-    }
-
     fn look_for_operator(&self) -> Vec<String> {
         let kubectl = self.kubectl.split(" -n ").next().unwrap_or_default();
         vec![format!(
@@ -108,8 +104,8 @@ impl Advice<'_> {
             let types = self.shop.conditions.iter().map(|it| it.type_.as_str());
             types.clone().any(|type_| message.starts_with(&format!("{type_}: ")))
         };
-        let ready = self.condition(READY).filter(|it| it.status != "True");
-        let degraded = self.condition(DEGRADED).filter(|it| it.status == "True");
+        let ready = self.shop.condition(READY).filter(|it| it.status != "True");
+        let degraded = self.shop.condition(DEGRADED).filter(|it| it.status == "True");
         let mut found = Vec::new();
         for condition in [ready, degraded].into_iter().flatten() {
             let said = found.iter().any(|it: &Problem| it.message == condition.message);
@@ -117,7 +113,7 @@ impl Advice<'_> {
                 found.push(self.problem(condition));
             }
         }
-        let paused = self.condition(PROGRESSING).filter(|it| it.reason == PAUSED);
+        let paused = self.shop.condition(PROGRESSING).filter(|it| it.reason == PAUSED);
         found.extend(paused.map(|condition| self.problem(condition)));
         found
     }

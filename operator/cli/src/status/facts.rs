@@ -122,13 +122,25 @@ impl Shop {
         self.observed_generation == self.generation
     }
 
-    /// What a shop that is not ready waits for, in one line.
+    /// It is ready, and what runs is the newest edit: a shop serves on while another one rolls out, and
+    /// when it cannot be applied.
+    pub fn has_settled(&self) -> bool {
+        let rolls = self.condition(reasons::PROGRESSING).is_some_and(|it| it.status == "True");
+        self.ready && !rolls && self.reason != reasons::RUNS_AS_BEFORE
+    }
+
+    pub fn condition(&self, type_: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+
+    /// What a shop that has not settled waits for, in one line.
     pub fn waits_for(&self) -> Option<String> {
-        if self.ready {
+        if self.has_settled() {
             return None;
         }
-        let first = self.problems.first();
-        let why = first.map_or_else(|| self.message.clone(), |problem| problem.message.clone());
+        let first = self.problems.first().map(|problem| problem.message.as_str());
+        let rolls = self.condition(reasons::PROGRESSING).map(|it| it.message.as_str());
+        let why = first.or(rolls).unwrap_or(&self.message);
         Some(format!("{}: {why}", self.name))
     }
 

@@ -55,6 +55,10 @@ impl Shown {
         self.shops().iter().all(Shop::is_ready)
     }
 
+    fn has_settled(&self) -> bool {
+        self.shops().iter().all(Shop::has_settled)
+    }
+
     fn text(&self, terminal: Terminal) -> String {
         match self {
             Self::One(shop) => page::text(shop, terminal),
@@ -95,7 +99,7 @@ fn wait(
     let mut said = String::new();
     loop {
         let shown = look()?;
-        if shown.is_ready() {
+        if shown.has_settled() {
             match arguments.output.output {
                 Output::Json => output::print_json(&shown)?,
                 Output::Text => output::print(&shown.text(Terminal::stdout()))?,

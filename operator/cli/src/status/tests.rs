@@ -75,7 +75,16 @@ fn a_shop_is_ready_when_the_newest_edit_runs_and_says_what_it_waits_for() {
     let ready: Vec<_> =
         ["converged", "paused"].iter().filter(|name| case(name).is_ready()).collect();
     assert_eq!(ready.len(), 2);
-    let waits = ["older-edit", "deleting", "missing-secret", "not-observed", "rolling-out"];
+    assert!(case("runs-as-before").is_ready() && !case("runs-as-before").has_settled());
+    assert!(case("converged").has_settled());
+    let waits = [
+        "runs-as-before",
+        "older-edit",
+        "deleting",
+        "missing-secret",
+        "not-observed",
+        "rolling-out",
+    ];
     let waits: Vec<_> = waits.iter().filter_map(|name| case(name).waits_for()).collect();
     insta::assert_snapshot!(waits.join("\n"));
 }
