@@ -91,7 +91,7 @@ impl World {
         let (stop, stopped) = oneshot::channel();
         let run = Run {
             client: self.client.clone(),
-            namespace: Some(NAMESPACE.into()),
+            namespaces: vec![NAMESPACE.into()],
             options: Options::default(),
             fence: Fence::open(),
             metrics: Metrics::default(),

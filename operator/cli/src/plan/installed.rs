@@ -32,7 +32,9 @@ pub fn of_operator(deployments: &[Deployment], namespace: &str) -> Option<Instal
         containers(it).iter().find_map(|container| written(container, variable, flag))
     };
     let watched = |it: &Deployment| setting(it, "WATCH_NAMESPACE", "--namespace");
-    let ours = deployments.iter().find(|it| watched(it).as_deref() == Some(namespace));
+    let ours = deployments.iter().find(|it| {
+        watched(it).is_some_and(|names| names.split(',').any(|name| name.trim() == namespace))
+    });
     let ours = ours.or_else(|| deployments.iter().find(|it| watched(it).is_none()))?;
     let own = Options::default();
     let or = |variable: &str, flag: &str, own: String| setting(ours, variable, flag).unwrap_or(own);
@@ -181,9 +183,10 @@ mod tests {
         let wide = json!({"name": "o", "image": "r:5000/operator:1.2.3", "args": [
             "--image-registry=example.com/a", "--kafka-version", "4.2.0",
         ], "env": [{"name": "POSTGRES_IMAGE", "value": "pg:18"}, {"name": "IMAGE_TAG", "value": ""}]});
-        let narrow = json!({"name": "o", "env": [{"name": "WATCH_NAMESPACE", "value": "shops"}]});
+        let narrow =
+            json!({"name": "o", "env": [{"name": "WATCH_NAMESPACE", "value": "others,shops"}]});
         let all = [operator("system", &wide), operator("shops", &narrow)];
-        let found = of_operator(&all, "others").unwrap();
+        let found = of_operator(&all, "third").unwrap();
         assert_eq!(
             found.options,
             Options {
@@ -199,7 +202,7 @@ mod tests {
             of_operator(&all, "shops").unwrap().options.registry,
             Options::default().registry
         );
-        assert_eq!(of_operator(&all[1..], "others"), None);
+        assert_eq!(of_operator(&all[1..], "third"), None);
     }
 
     #[test]
