@@ -54,8 +54,12 @@ impl World {
 
     /// Runs the command as somebody.
     async fn run(&self, kubeconfig: &PathBuf, words: &[&str]) -> Output {
+        self.run_on(Stdio::null(), kubeconfig, words).await
+    }
+
+    async fn run_on(&self, input: Stdio, kubeconfig: &PathBuf, words: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_storefront"));
-        command.args(words).arg("--kubeconfig").arg(kubeconfig).stdin(Stdio::null());
+        command.args(words).arg("--kubeconfig").arg(kubeconfig).stdin(input);
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
@@ -273,6 +277,7 @@ async fn a_shop_is_planned_and_looked_at_and_the_operator_does_what_was_planned(
     plans_come_true(&world).await;
     what_was_changed_by_hand_is_put_back(&world).await;
     edits_are_refused(&world).await;
+    several_documents_are_planned(&world).await;
     a_status_is_shown(&world).await;
     rights_are_asked_for(&world).await;
 }
@@ -357,6 +362,53 @@ async fn edits_are_refused(world: &World) {
     let spec = json!({"payment": {"sandbox": {}}, "services": {"order": {"replicas": 2}}});
     let output = world.admin(&["plan", &world.write(&spec), "--check"]).await;
     assert_eq!(output.status.code(), Some(3), "something would change");
+}
+
+async fn several_documents_are_planned(world: &World) {
+    let documents = "\
+apiVersion: storefront.dev/v1alpha1
+kind: Storefront
+metadata: {name: demo, namespace: shops}
+spec: {payment: {sandbox: {}}, paused: false}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: stripe}
+stringData: {api-key: sk_test_hunter2}
+---
+apiVersion: storefront.dev/v1alpha1
+kind: Storefront
+metadata: {name: second}
+spec:
+  currency: INR
+  catalog: {products: [{id: chai, name: Chai, price: 100}]}
+  payment: {stripe: {secretRef: {name: stripe}}}
+";
+    let file = world.folder.path().join("shops.yaml");
+    fs::write(&file, documents).unwrap();
+    let admin = world.kubernetes.kubeconfig().unwrap();
+    let input = || Stdio::from(fs::File::open(&file).unwrap());
+    let words = ["plan", "-", "--namespace", NAMESPACE, "--output", "json"];
+    let output = world.run_on(input(), &admin, &words).await;
+    let planned = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(!planned.contains("hunter2"), "{planned}");
+    let planned: Value = serde_json::from_str(&planned).unwrap();
+    let [demo, second] = [0, 1].map(|number| planned["storefronts"][number].clone());
+    assert_eq!((&demo["name"], &demo["changes"]), (&json!("demo"), &json!([])));
+    assert_eq!(
+        second["changes"][0],
+        json!({
+            "action": "create", "kind": "Storefront", "name": "second", "differences": [],
+        })
+    );
+    let notes = second["notes"].to_string();
+    assert!(notes.contains("Secret stripe is in the file"), "{notes}");
+    let elsewhere = ["plan", "-", "--namespace", UNWATCHED];
+    let output = world.run_on(input(), &admin, &elsewhere).await;
+    let told = text(&output.stderr);
+    let expected = "the manifest says namespace shops and --namespace unwatched: write the same";
+    assert!(output.status.code() == Some(1) && told.contains(expected), "{told}");
 }
 
 async fn a_status_is_shown(world: &World) {

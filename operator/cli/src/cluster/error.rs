@@ -23,7 +23,7 @@ pub enum Error {
     #[error("the kubeconfig cannot be used: check it with `kubectl config view`")]
     Kubeconfig {
         #[source]
-        source: KubeconfigError,
+        source: Cause,
     },
     #[error("the kubeconfig makes no client: check its certificates and its proxy")]
     Client {
@@ -79,6 +79,12 @@ impl Cause {
 }
 
 impl Error {
+    /// A kubeconfig holds keys: what a parser shows of its lines is left out.
+    pub(super) fn kubeconfig(error: &KubeconfigError) -> Self {
+        let text = error.to_string();
+        Self::Kubeconfig { source: Cause(text.lines().next().unwrap_or_default().to_owned()) }
+    }
+
     pub(super) fn client(error: &kube::Error) -> Self {
         Self::Client { source: Cause::of(error) }
     }
@@ -129,6 +135,14 @@ mod tests {
         let status = Status { code, message: "no".into(), ..Status::default() };
         let error = kube::Error::Api(Box::new(status));
         Error::explained("https://c:6443/", "list", resource, namespace, &error).to_string()
+    }
+
+    #[test]
+    fn nothing_of_a_kubeconfig_is_told() {
+        let wrong = "users:\n- user: {token: hunter2\n";
+        let error = kube::config::Kubeconfig::from_yaml(wrong).unwrap_err();
+        let told = format!("{:#}", anyhow::Error::from(Error::kubeconfig(&error)));
+        assert!(told.contains("cannot be used") && !told.contains("hunter2"), "{told}");
     }
 
     #[test]

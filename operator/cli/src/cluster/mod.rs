@@ -92,7 +92,7 @@ async fn configured(arguments: &ClusterArguments) -> Result<Config, Error> {
         Err(source) if arguments.kubeconfig.is_none() && arguments.context.is_none() => {
             return Config::incluster().map_err(|_| Error::NoCluster { source });
         }
-        Err(source) => return Err(Error::Kubeconfig { source }),
+        Err(error) => return Err(Error::kubeconfig(&error)),
     };
     let known: Vec<_> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
     let current = kubeconfig.current_context.clone().filter(|name| !name.is_empty());
@@ -110,7 +110,7 @@ async fn configured(arguments: &ClusterArguments) -> Result<Config, Error> {
     }
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|source| Error::Kubeconfig { source })
+        .map_err(|error| Error::kubeconfig(&error))
 }
 
 fn kubectl(arguments: &ClusterArguments) -> String {

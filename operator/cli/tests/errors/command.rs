@@ -61,6 +61,7 @@ pub fn messages(ready: &Ready) -> Vec<Said> {
     let mut terminal = Terminal { folder: tempfile::tempdir().unwrap(), shop, said: Vec::new() };
     dev(&mut terminal);
     tools(&mut terminal, ready);
+    cluster(&mut terminal);
     terminal.said
 }
 
@@ -134,4 +135,27 @@ fn tools(terminal: &mut Terminal, ready: &Ready) {
     terminal.run(&["orders", "00000000-0000-4000-8000-000000000000", "--gateway", &ready.gateway]);
     terminal.run(&["purchase", "--item", "gramophone", "--gateway", &ready.gateway]);
     terminal.run(&["purchase", "--gateway", &nobody]);
+}
+
+fn cluster(terminal: &mut Terminal) {
+    let kubeconfig = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "home", "cluster": {"server": format!("https://{NOBODY}")}}],
+        "users": [{"name": "me", "user": {"token": PASSWORD}}],
+        "contexts": [{"name": "home", "context": {"cluster": "home", "user": "me"}}],
+    });
+    fs::write(terminal.path("kubeconfig"), kubeconfig.to_string()).unwrap();
+    fs::write(terminal.path("broken"), "clusters: 1").unwrap();
+    let with = ["--kubeconfig", "kubeconfig"];
+    terminal.run(&["status", "--kubeconfig", "nowhere"]);
+    terminal.run(&["status", "--kubeconfig", "broken"]);
+    terminal.run(&[&["status"], &with[..]].concat());
+    terminal.run(&[&["status", "--context", "work"], &with[..]].concat());
+    terminal.run(&[&["status", "--context", "home"], &with[..]].concat());
+    terminal.run(&["status", "demo", "--all-namespaces"]);
+    terminal.run(&["status", "demo", "--timeout", "5m"]);
+    terminal.run(&["plan", "nowhere.yaml"]);
+    terminal.run(&["plan", "wrong.yaml"]);
+    terminal.run(&[&["plan", "demo.yaml", "--context", "home"], &with[..]].concat());
 }
