@@ -19,6 +19,12 @@ operator:
     severity: warning
     what: {{ `Storefront {{ $labels.namespace }}/{{ $labels.name }} is not ready.` | quote }}
     do: {{ `Its conditions say what is wrong and what to do: kubectl --namespace {{ $labels.namespace }} describe storefront {{ $labels.name }}` | quote }}
+  - alert: StorefrontNotApplied
+    expr: time() - max by (namespace, name) (storefront_operator_storefront_last_success_timestamp_seconds) > {{ $limits.notAppliedSeconds }}
+    for: 5m
+    severity: warning
+    what: {{ `Nothing was done for Storefront {{ $labels.namespace }}/{{ $labels.name }} with success for {{ $value | humanizeDuration }}: edits of it have no effect.` | quote }}
+    do: {{ `Its condition Progressing says why: kubectl --namespace {{ $labels.namespace }} describe storefront {{ $labels.name }}` | quote }}
   - alert: StorefrontOperatorAway
     expr: absent(storefront_operator_leading == 1)
     for: 5m
@@ -43,6 +49,12 @@ operator:
     severity: warning
     what: Attempts take long, so edits and repairs come late.
     do: Look whether the API server and the brokers answer in time, and at the operator's limits.
+  - alert: StorefrontOperatorOverdue
+    expr: max(storefront_operator_overdue_seconds) > {{ $limits.overdueSeconds }}
+    for: 5m
+    severity: warning
+    what: {{ `A Storefront waits for the operator for {{ $value | humanizeDuration }}: there is more to do than it gets done.` | quote }}
+    do: Look at its limits, and whether the API server and the brokers answer in time.
 payments:
   - alert: StorefrontGatewayFailing
     expr: >-
