@@ -19,7 +19,6 @@ use storefront_operator::{
     render::Options,
 };
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 /// Kubernetes mounts it beside the token of every pod that has one.
 const ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -92,12 +91,13 @@ fn account_namespace() -> Option<String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match run(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    let name = env!("CARGO_PKG_NAME");
+    let _telemetry = storefront_telemetry::init_traced("operator", name, env!("CARGO_PKG_VERSION"));
+    match run(arguments).await {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("the operator ends: {error:#}");
             ExitCode::FAILURE
         }
     }

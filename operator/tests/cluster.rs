@@ -5,9 +5,12 @@
 
 use std::{
     collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use axum::{Router, routing::post};
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
@@ -17,7 +20,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use storefront_operator::{
@@ -26,12 +29,33 @@ use storefront_operator::{
     crd,
     render::Options,
 };
-use storefront_testkit::Kubernetes;
-use tokio::sync::oneshot;
+use storefront_testkit::{Kubernetes, Running};
+use tokio::{net::TcpListener, sync::oneshot};
 
 const NAMESPACE: &str = "shops";
 /// Loaded machines take long.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// A cluster that knows what a Storefront is, with a namespace for them and nobody who looks after any.
+async fn definition_alone() -> (Kubernetes, Client) {
+    let kubernetes = Kubernetes::private().await.unwrap();
+    let client = kubernetes.client().unwrap();
+    let definition = crd::definition().unwrap();
+    let name = definition.name_any();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let apply = PatchParams::apply("test");
+    definitions.patch(&name, &apply, &Patch::Apply(&definition)).await.unwrap();
+    until("the definition is served", async || {
+        let served = Api::<Storefront>::all(client.clone()).list(&ListParams::default()).await;
+        served.is_ok()
+    })
+    .await;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    namespaces.patch(NAMESPACE, &apply, &Patch::Apply(&namespace)).await.unwrap();
+    (kubernetes, client)
+}
 
 struct World {
     kubernetes: Kubernetes,
@@ -43,22 +67,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let kubernetes = Kubernetes::private().await.unwrap();
-        let client = kubernetes.client().unwrap();
-        let definition = crd::definition().unwrap();
-        let name = definition.name_any();
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        let apply = PatchParams::apply("test");
-        definitions.patch(&name, &apply, &Patch::Apply(&definition)).await.unwrap();
-        until("the definition is served", async || {
-            let served = Api::<Storefront>::all(client.clone()).list(&ListParams::default()).await;
-            served.is_ok()
-        })
-        .await;
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        let namespace =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
-        namespaces.patch(NAMESPACE, &apply, &Patch::Apply(&namespace)).await.unwrap();
+        let (kubernetes, client) = definition_alone().await;
         let (stop, stopped) = oneshot::channel();
         let (fence, metrics) = (Fence::open(), Metrics::default());
         let run = Run {
@@ -301,4 +310,70 @@ async fn a_shop_that_is_gone_is_told_of_no_more() {
     // Without a finalizer no attempt sees it go.
     world.api::<Storefront>().delete("demo", &DeleteParams::default()).await.unwrap();
     until("no number is about it", async || !world.metrics.text().contains("name=\"demo\"")).await;
+}
+
+/// The program's own spans, as a collector gets them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_is_a_trace_of_its_steps() {
+    let (kubernetes, client) = definition_alone().await;
+    let received = Arc::new(Mutex::new(Vec::<Value>::new()));
+    let collector = received.clone();
+    let router = Router::new().route(
+        "/v1/traces",
+        post(async move |body: String| {
+            collector.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+            "{}"
+        }),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let storefront: Storefront = serde_json::from_value(json!({
+        "apiVersion": "storefront.dev/v1alpha1",
+        "kind": "Storefront",
+        "metadata": {"name": "demo"},
+        "spec": {"payment": {"sandbox": {}}},
+    }))
+    .unwrap();
+    let storefronts: Api<Storefront> = Api::namespaced(client, NAMESPACE);
+    storefronts.create(&PostParams::default(), &storefront).await.unwrap();
+    let environment = [
+        ("KUBECONFIG", kubernetes.kubeconfig().unwrap().to_string_lossy().into_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json".to_owned()),
+        // Spans wait for others, usually for 5 s.
+        ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value));
+    let program = Path::new(env!("CARGO_BIN_EXE_storefront-operator"));
+    let arguments = ["--listen=127.0.0.1:0".to_owned()];
+    let operator = Running::start(program, &arguments, environment.into()).unwrap();
+
+    let steps = || {
+        let requests = received.lock().unwrap().clone();
+        let resources = requests.iter().flat_map(|r| r["resourceSpans"].as_array().unwrap());
+        let scopes = resources.flat_map(|resource| resource["scopeSpans"].as_array().unwrap());
+        let spans: Vec<_> = scopes.flat_map(|scope| scope["spans"].as_array().unwrap()).collect();
+        let attempt = spans.iter().find(|span| span["name"] == "attempt")?;
+        let parts = spans.iter().filter(|span| span["parentSpanId"] == attempt["spanId"]);
+        let parts: BTreeSet<_> = parts.map(|s| s["name"].as_str().unwrap().to_owned()).collect();
+        Some(((*attempt).clone(), parts))
+    };
+    let all = ["apply", "brokers", "observe", "plan", "render", "status"].map(str::to_owned);
+    let whole = || steps().filter(|(_, parts)| all.iter().all(|step| parts.contains(step)));
+    until("a trace has come", async || whole().is_some()).await;
+    let (attempt, _) = whole().unwrap();
+    let said = |name: &str| {
+        let attributes = attempt["attributes"].as_array().unwrap();
+        let found = attributes.iter().find(|attribute| attribute["key"] == name);
+        found.map(|found| found["value"].clone()).unwrap_or_default()
+    };
+    assert_eq!(said("storefront"), json!({"stringValue": "demo"}));
+    assert_eq!(said("namespace"), json!({"stringValue": NAMESPACE}));
+    assert_eq!(said("result"), json!({"stringValue": "done"}));
+    assert!(said("generation").to_string().contains('1'), "{attempt:#}");
+    let first = received.lock().unwrap()[0].to_string();
+    assert!(first.contains("storefront-operator"), "the service has no name: {first}");
+    operator.stop().unwrap();
 }

@@ -13,6 +13,7 @@ use kube::{
     runtime::controller::Action,
 };
 use serde_json::json;
+use tracing::{Instrument, Span, field::Empty, info_span};
 use uuid::Uuid;
 
 use crate::{
@@ -59,8 +60,12 @@ pub async fn reconcile(
     let (began, shop) = (Instant::now(), shop(&storefront));
     let metrics = &context.cluster.metrics;
     let under_way = metrics.pulse().begin(&shop);
+    let span = span(&storefront);
     let mut writes = 0;
-    let result = attempt(&storefront, &context, &mut writes).await;
+    let result = attempt(&storefront, &context, &mut writes).instrument(span.clone()).await;
+    span.record("result", result.as_ref().err().map_or("done", Error::reason));
+    span.record("otel.status_code", if result.is_ok() { "OK" } else { "ERROR" });
+    span.record("writes", writes);
     metrics.reconciled(&shop, began, result.as_ref().err().map(Error::reason), writes > 0);
     if let Ok((_, wait)) = &result {
         let _ = wait.map(|wait| metrics.pulse().due(shop, wait));
@@ -68,6 +73,19 @@ pub async fn reconcile(
     }
     drop(under_way);
     result.map(|(action, _)| action)
+}
+
+/// What logs and traces say of all that happens in an attempt.
+fn span(storefront: &Storefront) -> Span {
+    tracing::info_span!(
+        "attempt",
+        storefront = storefront.name_any(),
+        namespace = storefront.namespace(),
+        generation = storefront.metadata.generation,
+        writes = Empty,
+        result = Empty,
+        otel.status_code = Empty,
+    )
 }
 
 /// What to do next, and after how long if there is a time for it.
@@ -94,7 +112,8 @@ async fn attempt(
         let outcome = outcome(storefront, &attempt, result.as_ref().err(), failed);
         status(storefront, &attempt.observed, &outcome, Timestamp::now())
     };
-    attempt.writes += usize::from(write_status(storefront, context, &after).await?);
+    let written = write_status(storefront, context, &after).instrument(info_span!("status"));
+    attempt.writes += usize::from(written.await?);
     *writes = attempt.writes;
     result?;
     let look_again = context.looks.next(storefront).unwrap_or(RESYNC);
@@ -110,9 +129,13 @@ async fn run(
 ) -> Result<(), Error> {
     let (cluster, namespace) = (&context.cluster, storefront.namespace().unwrap_or_default());
     let shop = storefront.name_any();
-    let planned = planned(storefront, &namespace);
-    let apis = context.apis(storefront).await?;
-    let mut live = observe::live(cluster, &namespace, &shop, &apis).await?;
+    let planned = info_span!("plan").in_scope(|| planned(storefront, &namespace));
+    let observed = async {
+        let apis = context.apis(storefront).await?;
+        let live = observe::live(cluster, &namespace, &shop, &apis).await?;
+        Ok::<_, Error>((apis, live))
+    };
+    let (apis, mut live) = observed.instrument(info_span!("observe")).await?;
     let made = match planned {
         Ok((placement, plan)) => {
             attempt.observed.url = Some(placement.public_url.to_string());
@@ -134,7 +157,8 @@ async fn run(
     let Work { plan, others, .. } = made?;
     let paused = is_paused(storefront);
     let look = brokers::Look { storefront, context, plan, live: &live, others: &others, paused };
-    attempt.writes += look.run(&mut attempt.observed).await?;
+    let looked = look.run(&mut attempt.observed).instrument(info_span!("brokers"));
+    attempt.writes += looked.await?;
     Ok(())
 }
 
@@ -174,11 +198,12 @@ impl Work<'_> {
         }
         *writes += finalize::prepare(storefront, context).await?;
         let options = &context.options;
-        let objects =
-            render(&Input { storefront, plan, placement, options, generated: &generated, apis });
+        let input = Input { storefront, plan, placement, options, generated: &generated, apis };
+        let objects = info_span!("render").in_scope(|| render(&input));
         observe::unlabelled(cluster, namespace, &objects, live).await?;
         let uid = storefront.uid().unwrap_or_default();
-        apply(cluster, namespace, &uid, &objects, live, writes).await
+        let applied = apply(cluster, namespace, &uid, &objects, live, writes);
+        applied.instrument(info_span!("apply")).await
     }
 }
 

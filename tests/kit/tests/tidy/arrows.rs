@@ -45,10 +45,13 @@ fn may_see(from: &str) -> Option<&'static [&'static str]> {
     match from {
         "storefront" => None, // all
         "storefront-contract" | "storefront-broker" => Some(&[]),
-        "storefront-runtime" | "storefront-inspect" | "storefront-testkit" => {
+        "storefront-telemetry" | "storefront-inspect" | "storefront-testkit" => {
             Some(&["storefront-contract"])
         }
-        "storefront-operator" => Some(&["storefront-contract", "storefront-inspect"]),
+        "storefront-runtime" => Some(&["storefront-contract", "storefront-telemetry"]),
+        "storefront-operator" => {
+            Some(&["storefront-contract", "storefront-inspect", "storefront-telemetry"])
+        }
         "storefront-console" => {
             Some(&["storefront-contract", "storefront-inspect", "storefront-runtime"])
         }

@@ -183,11 +183,11 @@ mod tests {
 
     #[test]
     fn an_error_is_written_with_its_causes() {
-        let cause = std::io::Error::other("no broker answers");
-        let error = std::io::Error::other(crate::SecretError::Unreadable {
-            path: "/secrets/key".into(),
-            source: cause,
-        });
+        #[derive(Debug, thiserror::Error)]
+        #[error("secret file \"/secrets/key\" cannot be read")]
+        struct Unreadable(#[source] std::io::Error);
+
+        let error = Unreadable(std::io::Error::other("no broker answers"));
         let lines = logged(|| {
             tracing::error!(error = &error as &(dyn Error + 'static), "it failed");
         });
