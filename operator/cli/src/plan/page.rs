@@ -48,7 +48,7 @@ impl Page<'_> {
         let topics =
             |action: TopicAction| story.topics.iter().filter(|it| it.action == action).count();
         let said = if story.is_refused() {
-            "this is refused, and nothing would change".to_owned()
+            "refused: the shop would stay as it is".to_owned()
         } else if story.changes_something() {
             let counted = [
                 (count(Action::Create), "to create"),

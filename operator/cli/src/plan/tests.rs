@@ -185,7 +185,7 @@ fn a_plan_is_shown_with_what_it_costs() {
 fn what_is_the_same_changes_nothing_and_what_is_refused_neither() {
     assert!(!case("converged").changes_something());
     assert!(case("edit").changes_something() && !case("edit").is_refused());
-    assert!(case("refused").is_refused());
+    assert!(case("refused").is_refused() && case("taken").is_refused());
 }
 
 #[test]
