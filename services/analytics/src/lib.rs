@@ -10,9 +10,8 @@ mod schema;
 mod sessions;
 mod tally;
 
-use anyhow::Context as _;
 use storefront_contract::{ServiceId, settings::AnalyticsSettings};
-use storefront_runtime::{Database, Listeners, Service, Shutdown, consume};
+use storefront_runtime::{Listeners, Service, Shutdown, consume};
 use tracing::Instrument as _;
 
 pub use self::{
@@ -37,9 +36,9 @@ pub async fn run_on(
 ) -> anyhow::Result<()> {
     let AnalyticsSettings { common, kafka, database } = settings;
     let service = Service::new(ServiceId::Analytics, &common, shutdown);
-    let database = Database::open(&database, &common.shop, ServiceId::Analytics, MIGRATIONS)
-        .await
-        .context("could not open the database")?;
+    let Some(database) = service.open_database(&listeners, &database, MIGRATIONS).await? else {
+        return Ok(());
+    };
     let router = api::router(database.clone());
     let consumed =
         async { Ok(Box::pin(consume(&service, &kafka, &database, Record::default())).await?) };

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use storefront_contract::{ServiceId, settings::EmailSettings};
-use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown, consume};
+use storefront_runtime::{Listeners, Outbox, Service, Shutdown, consume};
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
@@ -61,9 +61,9 @@ pub async fn run_with(
     let connections = smtp.connections as usize;
     let smtp = Smtp::new(&smtp)?;
     let service = Service::new(ServiceId::Email, &common, shutdown);
-    let database = Database::open(&database, &common.shop, ServiceId::Email, MIGRATIONS)
-        .await
-        .context("could not open the database")?;
+    let Some(database) = service.open_database(&listeners, &database, MIGRATIONS).await? else {
+        return Ok(());
+    };
     let metrics = MailMetrics::register(&service.metrics);
     let wake = Arc::new(Notify::new());
     let handler = QueueMails {

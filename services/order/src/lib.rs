@@ -8,9 +8,8 @@ mod schema;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use storefront_contract::{ServiceId, settings::OrderSettings};
-use storefront_runtime::{Database, Listeners, Service, Shutdown, consume};
+use storefront_runtime::{Listeners, Service, Shutdown, consume};
 
 pub use self::{
     api::{operations, router},
@@ -34,9 +33,9 @@ pub async fn run_on(
     let OrderSettings { common, kafka, database, email_url, email_timeout_ms } = settings;
     let service = Service::new(ServiceId::Order, &common, shutdown);
     let mails = MailClient::new(email_url, email_timeout_ms)?;
-    let database = Database::open(&database, &common.shop, ServiceId::Order, MIGRATIONS)
-        .await
-        .context("could not open the database")?;
+    let Some(database) = service.open_database(&listeners, &database, MIGRATIONS).await? else {
+        return Ok(());
+    };
     let router = api::router(database.clone(), Arc::new(mails));
     let handler = PlaceOrders::default();
     let consumed = async { Ok(Box::pin(consume(&service, &kafka, &database, handler)).await?) };

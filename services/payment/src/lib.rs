@@ -28,10 +28,8 @@ mod sweeper;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-
 use storefront_contract::{ServiceId, settings::PaymentSettings};
-use storefront_runtime::{Database, Listeners, Outbox, Service, Shutdown};
+use storefront_runtime::{Listeners, Outbox, Service, Shutdown};
 
 pub use crate::{app::FileError, http::operations, metrics::Metrics};
 use crate::{
@@ -57,10 +55,8 @@ pub async fn run_on(
 ) -> anyhow::Result<()> {
     let service = Service::new(ServiceId::Payment, &settings.common, shutdown);
     let files = Files::open(&service, &settings)?;
-    let database = &settings.database;
-    let database = Database::open(database, &service.shop, service.id, MIGRATIONS)
-        .await
-        .context("payment's database cannot be opened")?;
+    let opened = service.open_database(&listeners, &settings.database, MIGRATIONS).await?;
+    let Some(database) = opened else { return Ok(()) };
     let outbox = Outbox::new(&service, &settings.kafka, &database);
     let app = App::new(files, &service, &settings, &database, outbox.clone());
     let sweeper = Sweeper::new(app.clone());

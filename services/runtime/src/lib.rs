@@ -43,8 +43,9 @@
 //! async fn main() -> anyhow::Result<()> {
 //!     let settings = AnalyticsSettings::read(&ProcessEnv)?;
 //!     let service = Service::new(ServiceId::Analytics, &settings.common, shutdown_signal());
-//!     let database = Database::open(&settings.database, &service.shop, service.id, MIGRATIONS).await?;
 //!     let listeners = Listeners::bind(&settings.common).await?;
+//!     let opened = service.open_database(&listeners, &settings.database, MIGRATIONS).await?;
+//!     let Some(database) = opened else { return Ok(()) };
 //!     let consumer = consume(&service, &settings.kafka, &database, Points);
 //!     let (served, consumed) =
 //!         tokio::join!(service.serve_admin(listeners.admin), consumer);
@@ -86,7 +87,7 @@ pub use metrics::Metrics;
 pub use problem::Problem;
 pub use relay::{Outbox, OutboxError, RelayError};
 pub use secret::{Secret, SecretError, SecretFile};
-pub use service::{ServeError, Service};
+pub use service::{OpenError, ServeError, Service};
 pub use shutdown::{STOP_LIMIT, Shutdown, shutdown_signal};
 pub use storefront_telemetry::{self as telemetry, ProcessEnv};
 pub use trace::TraceContext;

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    os::fd::AsFd,
 };
 
 use storefront_contract::settings::Common;
@@ -54,6 +55,11 @@ impl Listeners {
     /// Where the service's own HTTP is, with the port that was picked.
     pub fn http_address(&self) -> io::Result<SocketAddr> {
         self.http.local_addr()
+    }
+
+    /// A second handle of the admin port: for as long as somebody else does not serve it yet.
+    pub(crate) fn admin_again(&self) -> io::Result<TcpListener> {
+        TcpListener::from_std(self.admin.as_fd().try_clone_to_owned()?.into())
     }
 
     /// Where its admin port is.

@@ -3,12 +3,15 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::Router;
-use storefront_contract::{ServiceId, Shop, settings::Common};
+use storefront_contract::{
+    ServiceId, Shop,
+    settings::{Common, DatabaseSettings},
+};
 use tokio::net::TcpListener;
 use tracing::Instrument;
 
 use crate::{
-    Health, Listeners, Metrics, Shutdown, admin,
+    Database, DatabaseError, Health, Listeners, Metrics, Migration, Shutdown, admin,
     http::{Handle, Limits, Routed, Server, finish},
     metrics::HttpMetrics,
     shutdown::STOP_LIMIT,
@@ -31,6 +34,15 @@ pub struct Service {
     pub drain: Duration,
 }
 
+/// Why a service has no database.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("could not open the database")]
+    Database(#[source] DatabaseError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
 /// Why serving ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -40,6 +52,15 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl OpenError {
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "NoDatabase",
+            Self::Serve(error) => error.reason(),
+        }
+    }
 }
 
 impl ServeError {
@@ -66,6 +87,38 @@ impl Service {
     /// several services share a process, say who speaks.
     pub fn span(&self) -> tracing::Span {
         tracing::info_span!("service", service = self.id.name())
+    }
+
+    /// Opens the service's database, waiting for a server that does not answer yet; `None` when shutdown comes
+    /// first. Meanwhile the admin port tells that the service lives and what it waits for: in a cluster all
+    /// parts of a shop start at the same time, and the disk of a database may take minutes.
+    pub async fn open_database(
+        &self,
+        listeners: &Listeners,
+        settings: &DatabaseSettings,
+        migrations: &'static [Migration],
+    ) -> Result<Option<Database>, OpenError> {
+        let failed = |source| ServeError::Listener { listener: "admin", source };
+        let admin = listeners.admin_again().map_err(failed)?;
+        let dependency = self.health.dependency("database");
+        let done = Shutdown::new();
+        let opened = async {
+            let _done = done.clone().drop_guard();
+            tokio::select! {
+                opened = Database::open(settings, &self.shop, self.id, migrations) => opened.map(Some),
+                () = self.shutdown.cancelled() => Ok(None),
+            }
+        };
+        let server = Server::new(Limits::default(), HttpMetrics::new());
+        let router = Arc::new(Routed(admin::router(self)));
+        let served = server.serve(admin, router, &done, ADMIN_STOP_LIMIT);
+        let (opened, served) = tokio::join!(opened, served);
+        served.map_err(failed)?;
+        let opened = opened.map_err(OpenError::Database)?;
+        if opened.is_some() {
+            dependency.up();
+        }
+        Ok(opened)
     }
 
     /// Serves the admin endpoints, and `router` on the HTTP listener with the runtime's limits,

@@ -8,7 +8,10 @@ use axum::{
     body::{Body, Bytes},
     routing::{get, post},
 };
-use storefront_contract::{ServiceId, settings::Common};
+use storefront_contract::{
+    ServiceId,
+    settings::{Common, DatabaseSettings, DatabaseUrl},
+};
 use storefront_runtime::{
     Listeners, Metrics, Service, Shutdown,
     http::{Json, Limits, Routed, Server, finish},
@@ -320,4 +323,29 @@ async fn a_service_stops_in_order() {
     let answer = read_until(&mut in_flight, "finished").await;
     assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
     timeout(HANG, running).await.expect("it ends").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_waits_for_its_database_says_so_and_can_be_stopped() {
+    let shutdown = Shutdown::new();
+    let service = Service::new(ServiceId::Order, &common(0), shutdown.clone());
+    let listeners = Listeners::bind(&common(0)).await.unwrap();
+    let admin = listeners.admin_address().unwrap();
+    // A port where nobody listens, as it is with a Service whose pod is not there yet.
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let url = DatabaseUrl::Plain(format!("postgres://shop:secret@{nobody}/shop"));
+    let settings = DatabaseSettings { url, max_connections: 1 };
+    let waiting =
+        tokio::spawn(async move { service.open_database(&listeners, &settings, &[]).await });
+
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let livez = timeout(HANG, raw(admin, ask("/livez").as_bytes())).await.expect("it answers");
+    assert_eq!(statuses(&livez), ["200"]);
+    let readyz = raw(admin, ask("/readyz").as_bytes()).await;
+    assert_eq!(statuses(&readyz), ["503"]);
+    assert!(readyz.contains("database"), "{readyz}");
+
+    shutdown.cancel();
+    let opened = timeout(HANG, waiting).await.expect("it ends").unwrap().unwrap();
+    assert!(opened.is_none());
 }

@@ -40,7 +40,11 @@ impl Shop {
     /// Applies `examples/demo.yaml` under another name.
     pub async fn apply(namespace: &str, name: &str) -> Result<Self> {
         let demo = fs::read_to_string(format!("{ROOT}/examples/demo.yaml"))?;
+        // The browser is told where this name leads.
+        let url = format!("    publicUrl: http://{name}-gateway.{namespace}:8080");
         let manifest = demo.replacen("name: demo", &format!("name: {name}"), 1);
+        let manifest = manifest.replacen("    pages: true", &format!("    pages: true\n{url}"), 1);
+        ensure!(manifest.contains(&url), "the demo's gateway has no pages");
         kubectl_with(&format!("apply --namespace={namespace} --filename=-"), &manifest).await?;
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
     }

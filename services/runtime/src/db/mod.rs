@@ -38,8 +38,8 @@ use self::{
 
 /// How often a transaction that lost against another one is run.
 const ATTEMPTS_MAX: u32 = 5;
-/// How long to wait for a database at the start: it may be starting too.
-const OPEN_LIMIT: Duration = Duration::from_secs(60);
+/// How long to wait for a database at the start: it may be starting too, after its image and its disk have come.
+const OPEN_LIMIT: Duration = Duration::from_secs(600);
 
 /// A service's database. Clones share its connections.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ enum Backend {
 impl Database {
     /// Opens PostgreSQL (`postgres://…`, in a schema of this shop's and service's own, so that shops may
     /// share a database) or SQLite (`sqlite:PATH`) and migrates the runtime's tables and the service's. A
-    /// server that does not answer is waited for, 60 s at most.
+    /// server that does not answer is waited for, 10 minutes at most.
     pub async fn open(
         settings: &DatabaseSettings,
         shop: &Shop,
