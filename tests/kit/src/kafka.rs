@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// New ports are taken when another process was faster.
 const START_ATTEMPTS: usize = 3;
 
+/// A line of the log for each request; the level of one logger of Kafka's own.
+const LOG_REQUESTS: &[&str] = &["-Dorg.slf4j.simpleLogger.log.kafka.request.logger=debug"];
+
 /// A broker for tests; clones are the same broker, and it ends with the last one.
 #[derive(Clone)]
 pub struct Kafka {
@@ -30,12 +33,23 @@ pub struct Kafka {
 
 struct Own {
     server: Slot,
+    /// Flags of the Java machine besides the usual ones.
+    flags: &'static [&'static str],
     folder: Folder, // after the server: that one removes it, if there is one
 }
 
 impl Kafka {
     /// A broker that this test alone uses, and may kill.
     pub async fn private() -> anyhow::Result<Self> {
+        Self::with_flags(&[]).await
+    }
+
+    /// The same, and it writes down each request: see `requests`.
+    pub async fn private_with_requests() -> anyhow::Result<Self> {
+        Self::with_flags(LOG_REQUESTS).await
+    }
+
+    async fn with_flags(flags: &'static [&'static str]) -> anyhow::Result<Self> {
         let mut problem = anyhow::anyhow!("no attempt was made");
         for _ in 0..START_ATTEMPTS {
             let folder = Folder::new("kafka")?;
@@ -43,7 +57,7 @@ impl Kafka {
             format(&folder, client, controller)?;
             let kafka = Self {
                 bootstrap: format!("127.0.0.1:{client}"),
-                own: Some(Arc::new(Own { server: Slot::default(), folder })),
+                own: Some(Arc::new(Own { server: Slot::default(), flags, folder })),
             };
             match kafka.start().await {
                 Ok(()) => return Ok(kafka),
@@ -65,7 +79,7 @@ impl Kafka {
     /// Starts a broker that was killed, with its data, and waits until it takes requests.
     pub async fn start(&self) -> anyhow::Result<()> {
         let own = self.own()?;
-        own.server.start(&serve(&own.folder)?)?;
+        own.server.start(&serve(&own.folder, own.flags)?)?;
         let admin = topics::admin(&self.bootstrap)?;
         let deadline = Instant::now() + START_LIMIT;
         while !topics::would_create(&admin).await {
@@ -96,12 +110,26 @@ impl Kafka {
         self.own()?.server.signal("CONT")
     }
 
+    /// The names of the requests that a broker which writes them down has answered, such as `CreateTopics`, the
+    /// oldest first.
+    pub fn requests(&self) -> anyhow::Result<Vec<String>> {
+        let log = fs::read_to_string(self.own()?.folder.path().join("stderr.log"))?;
+        Ok(log.lines().filter_map(request_of).collect())
+    }
+
     fn own(&self) -> anyhow::Result<&Own> {
         self.own.as_deref().context("this broker belongs to other tests too: use Kafka::private()")
     }
 }
 
-fn java(words: &[&str]) -> anyhow::Result<Vec<String>> {
+/// The name of the API that a line of the broker's log tells of, such as `CreateTopics`.
+fn request_of(line: &str) -> Option<String> {
+    let (_, request) = line.split_once("kafka.request.logger - Completed request:")?;
+    let request: serde_json::Value = serde_json::from_str(request).ok()?;
+    Some(request["requestHeader"]["requestApiKeyName"].as_str()?.to_owned())
+}
+
+fn java(flags: &[&str], words: &[&str]) -> anyhow::Result<Vec<String>> {
     let classes = format!("{}/*", jars::folder()?.display());
     let fixed = [
         "java",
@@ -111,10 +139,9 @@ fn java(words: &[&str]) -> anyhow::Result<Vec<String>> {
         "-XX:TieredStopAtLevel=1",
         "-XX:+UseSerialGC",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        "-cp",
-        &classes,
     ];
-    Ok(fixed.iter().chain(words).map(ToString::to_string).collect())
+    let classes = ["-cp", &classes];
+    Ok(fixed.iter().chain(flags).chain(&classes).chain(words).map(ToString::to_string).collect())
 }
 
 fn format(folder: &Folder, client: u16, controller: u16) -> anyhow::Result<()> {
@@ -125,7 +152,7 @@ fn format(folder: &Folder, client: u16, controller: u16) -> anyhow::Result<()> {
         .replace("{data}", &folder.text("data"));
     fs::write(&settings, text)?;
     let cluster = "AAAAAAAAAAAAAAAAAAAAAA"; // any 16 bytes in base64
-    let words = java(&["kafka.tools.StorageTool", "format", "-t", cluster, "-c", &settings])?;
+    let words = java(&[], &["kafka.tools.StorageTool", "format", "-t", cluster, "-c", &settings])?;
     let output = std::process::Command::new(&words[0])
         .args(&words[1..])
         .output()
@@ -138,9 +165,9 @@ fn format(folder: &Folder, client: u16, controller: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(folder: &Folder) -> anyhow::Result<Program<'_>> {
+fn serve<'a>(folder: &'a Folder, flags: &[&str]) -> anyhow::Result<Program<'a>> {
     Ok(Program {
-        words: java(&["kafka.Kafka", &folder.text("server.properties")])?,
+        words: java(flags, &["kafka.Kafka", &folder.text("server.properties")])?,
         environment: Vec::new(),
         folder: folder.path(),
         ended_by: "KILL",

@@ -27,6 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const START_ATTEMPTS: usize = 3;
 /// What the Makefile builds it from names its version.
 const MODULE: &str = include_str!("../../cluster/tools/go.mod");
+/// Users who may do everything, and whom the audit log tells apart.
+const USERS: [&str; 3] = [ADMIN, "first", "second"];
+const ADMIN: &str = "admin";
 /// Every change and who made it, once it is answered; reads only where a `ServiceAccount` made them.
 const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
 "omitStages": ["RequestReceived", "ResponseStarted"],
@@ -78,7 +81,9 @@ impl Kubernetes {
         })?;
         let api_folder = Folder::new("kube-apiserver")?;
         let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        fs::write(api_folder.path().join("tokens.csv"), format!("{token},admin,1,system:masters"))?;
+        let users =
+            USERS.map(|user| format!("{},{user},{user},system:masters\n", token_of(&token, user)));
+        fs::write(api_folder.path().join("tokens.csv"), users.concat())?;
         fs::write(api_folder.path().join("audit.json"), AUDIT_POLICY)?;
         let key = rcgen::KeyPair::generate().context("could not make a key")?;
         fs::write(api_folder.path().join("accounts.key"), key.serialize_pem())?;
@@ -128,15 +133,24 @@ impl Kubernetes {
 
     /// A client that may do everything.
     pub fn client(&self) -> anyhow::Result<kube::Client> {
-        self.client_with(&self.own.token)
+        self.client_with(&token_of(&self.own.token, ADMIN))
+    }
+
+    /// What a client of one of the users `admin`, `first` and `second` is made from.
+    pub fn config(&self, user: &str) -> anyhow::Result<kube::Config> {
+        self.config_with(&token_of(&self.own.token, user))
     }
 
     fn client_with(&self, token: &str) -> anyhow::Result<kube::Client> {
+        Ok(kube::Client::try_from(self.config_with(token)?)?)
+    }
+
+    fn config_with(&self, token: &str) -> anyhow::Result<kube::Config> {
         let certificates = fs::read(self.own.api_folder.path().join("certificates/apiserver.crt"))?;
         let mut config = kube::Config::new(self.url().parse()?);
         config.root_cert = Some(pem_blocks(&certificates)?);
         config.auth_info.token = Some(token.to_owned().into());
-        Ok(kube::Client::try_from(config)?)
+        Ok(config)
     }
 
     /// Where it listens.
@@ -146,7 +160,12 @@ impl Kubernetes {
 
     /// Writes a kubeconfig for other programs, and answers with its path.
     pub fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
-        self.write_kubeconfig("kubeconfig", &self.own.token)
+        self.kubeconfig_of(ADMIN)
+    }
+
+    /// The same for one of the users `admin`, `first` and `second`.
+    pub fn kubeconfig_of(&self, user: &str) -> anyhow::Result<PathBuf> {
+        self.write_kubeconfig(&format!("kubeconfig-{user}"), &token_of(&self.own.token, user))
     }
 
     fn write_kubeconfig(&self, name: &str, token: &str) -> anyhow::Result<PathBuf> {
@@ -195,6 +214,10 @@ impl Kubernetes {
     }
 }
 
+fn token_of(secret: &str, user: &str) -> String {
+    format!("{secret}-{user}")
+}
+
 fn etcd_words(etcd: &Path, data: &str, client: &str, peer: &str) -> Vec<String> {
     let mut words = vec![etcd.to_string_lossy().into_owned()];
     // Nothing has to survive the machine.
@@ -225,7 +248,8 @@ fn api_words(server: &Path, folder: &Folder, port: u16, etcd: &str) -> Vec<Strin
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={}", file("accounts.pub")),
         format!("--service-account-signing-key-file={}", file("accounts.key")),
-        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        // Room for the Services of hundreds of shops.
+        "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
         // Without a controller manager no namespace has a service account.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         format!("--audit-policy-file={}", file("audit.json")),
