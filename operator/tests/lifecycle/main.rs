@@ -1,0 +1,12 @@
+//! What happens to a shop between its first manifest and its end, on a real Kubernetes API: attempts that are
+//! cut off, edits, hands in between, outages, and two operators at once. One API server serves all of it, a
+//! namespace for each case; nothing runs pods.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a failed expectation fails the test")]
+
+mod abort;
+mod by_hand;
+mod controllers;
+mod faults;
+mod state;
+mod world;

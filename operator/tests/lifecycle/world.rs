@@ -1,0 +1,259 @@
+//! The API server that all cases share, and what a case has of it: a namespace with one shop, and an operator
+//! for that namespace alone.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use storefront_operator::{
+    Storefront,
+    controller::{self, Run, leader::Fence, metrics::Metrics},
+    crd,
+    render::Options,
+};
+use storefront_testkit::Kubernetes;
+use tokio::{
+    sync::{OnceCell, oneshot},
+    task::JoinHandle,
+};
+
+/// Loaded machines take long.
+pub const LIMIT: Duration = Duration::from_secs(120);
+/// Name of the shop of every case: what is rendered is the same then, but for the namespace.
+pub const SHOP: &str = "demo";
+
+/// How often the API server is asked: many cases do so at once.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+static KUBERNETES: OnceCell<Kubernetes> = OnceCell::const_new();
+static TOUCHES: AtomicUsize = AtomicUsize::new(0);
+
+/// The shared API server, which serves Storefronts, the Gateway API and Strimzi's kinds.
+pub async fn kubernetes() -> Kubernetes {
+    let start = async || {
+        let kubernetes = Kubernetes::private().await.unwrap();
+        define(&kubernetes.client().unwrap()).await;
+        kubernetes
+    };
+    KUBERNETES.get_or_init(start).await.clone()
+}
+
+/// Makes an API server serve what shops need.
+pub async fn define(client: &Client) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let mut all = vec![crd::definition().unwrap()];
+    for (group, version, kind, plural) in [
+        ("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
+        ("kafka.strimzi.io", "v1", "KafkaTopic", "kafkatopics"),
+        ("kafka.strimzi.io", "v1", "KafkaUser", "kafkausers"),
+    ] {
+        all.push(anything(group, version, kind, plural));
+    }
+    for definition in &all {
+        let apply = PatchParams::apply("test");
+        definitions.patch(&definition.name_any(), &apply, &Patch::Apply(definition)).await.unwrap();
+    }
+    for definition in &all {
+        until("the definition is served", async || {
+            let definition = definitions.get(&definition.name_any()).await.unwrap();
+            let conditions = definition.status.and_then(|status| status.conditions);
+            let is = |type_: &str| {
+                let mut all = conditions.iter().flatten();
+                all.any(|condition| condition.type_ == type_ && condition.status == "True")
+            };
+            is("Established") && is("NamesAccepted")
+        })
+        .await;
+    }
+    until("Storefronts are served", async || {
+        Api::<Storefront>::all(client.clone()).list(&ListParams::default()).await.is_ok()
+    })
+    .await;
+}
+
+/// A kind of somebody else, of which nothing is checked.
+fn anything(group: &str, version: &str, kind: &str, plural: &str) -> CustomResourceDefinition {
+    serde_json::from_value(json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": format!("{plural}.{group}"),
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},
+        },
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
+            "versions": [{
+                "name": version, "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {
+                    "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                }},
+            }],
+        },
+    }))
+    .unwrap()
+}
+
+/// Waits until that holds; panics with `what` when it does not in time.
+pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let in_time = tokio::time::timeout(LIMIT, wait(holds)).await;
+    assert!(in_time.is_ok(), "not within {LIMIT:?}: {what}");
+}
+
+async fn wait(holds: impl AsyncFn() -> bool) {
+    while !holds().await {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A namespace with one shop in it.
+#[derive(Clone)]
+pub struct Place {
+    pub client: Client,
+    pub namespace: String,
+}
+
+impl Place {
+    /// A new one on the shared API server.
+    pub async fn new() -> Self {
+        Self::on(&kubernetes().await).await
+    }
+
+    pub async fn on(kubernetes: &Kubernetes) -> Self {
+        let place = Self {
+            client: kubernetes.client().unwrap(),
+            namespace: format!("case-{:08x}", fastrand::u32(..)),
+        };
+        let namespaces: Api<Namespace> = Api::all(place.client.clone());
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}});
+        let apply = PatchParams::apply("test");
+        namespaces.patch(&place.namespace, &apply, &Patch::Apply(&namespace)).await.unwrap();
+        place
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// What `kubectl apply --server-side` does.
+    pub async fn apply(&self, spec: &Value) {
+        self.try_apply(spec).await.unwrap();
+    }
+
+    pub async fn try_apply(&self, spec: &Value) -> kube::Result<Storefront> {
+        let storefront = json!({
+            "apiVersion": "storefront.dev/v1alpha1",
+            "kind": "Storefront",
+            "metadata": {"name": SHOP},
+            "spec": spec,
+        });
+        let apply = PatchParams::apply("test").force();
+        self.api::<Storefront>().patch(SHOP, &apply, &Patch::Apply(&storefront)).await
+    }
+
+    pub async fn delete(&self) {
+        self.api::<Storefront>().delete(SHOP, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub async fn shop(&self) -> Option<Storefront> {
+        self.api::<Storefront>().get_opt(SHOP).await.unwrap()
+    }
+
+    /// Wakes the operator without asking for anything.
+    pub async fn touch(&self) {
+        let touch = TOUCHES.fetch_add(1, Ordering::Relaxed).to_string();
+        let touch = json!({"metadata": {"annotations": {"test/touch": touch}}});
+        let parameters = PatchParams { field_manager: Some("test".into()), ..Default::default() };
+        let _ = self.api::<Storefront>().patch(SHOP, &parameters, &Patch::Merge(&touch)).await;
+    }
+
+    /// Whether the status tells of the manifest as it is.
+    pub async fn is_seen(&self) -> bool {
+        let Ok(Some(shop)) = self.api::<Storefront>().get_opt(SHOP).await else { return false };
+        shop.status.is_some_and(|status| status.observed_generation == shop.metadata.generation)
+    }
+
+    /// Status and reason of a condition.
+    pub async fn condition(&self, type_: &str) -> Option<(String, String)> {
+        let conditions = self.shop().await?.status?.conditions;
+        let found = conditions.into_iter().find(|condition| condition.type_ == type_)?;
+        Some((found.status, found.reason))
+    }
+}
+
+/// An operator in this process. It is gone when it is dropped, as if it were killed.
+pub struct Operator {
+    metrics: Metrics,
+    task: JoinHandle<()>,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Operator {
+    /// With nothing remembered, for one namespace.
+    pub fn start(client: Client, namespace: &str) -> Self {
+        Self::with_fence(client, Some(namespace), Fence::open())
+    }
+
+    pub fn with_fence(client: Client, namespace: Option<&str>, fence: Fence) -> Self {
+        let metrics = Metrics::default();
+        let run = Run {
+            client,
+            namespace: namespace.map(str::to_owned),
+            options: Options::default(),
+            fence,
+            metrics: metrics.clone(),
+            identity: "test".into(),
+            watch_secrets: true,
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(controller::run(run, async {
+            let _ = stopped.await;
+        }));
+        Self { metrics, task, _stop: stop }
+    }
+
+    /// One of its own numbers, all labels together.
+    pub fn number(&self, name: &str) -> u64 {
+        let text = self.metrics.text();
+        let lines = text.lines().filter(|line| {
+            line.strip_prefix("storefront_operator_")
+                .and_then(|line| line.strip_prefix(name))
+                .is_some_and(|rest| rest.starts_with([' ', '{']))
+        });
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// Waits until it has seen the manifest as it is and has found, in a whole attempt, nothing to write.
+    pub async fn settles(&self, place: &Place) {
+        until("the manifest is seen", async || place.is_seen().await).await;
+        let steady = self.number("steady_reconciles_total");
+        place.touch().await;
+        let found = async || self.number("steady_reconciles_total") > steady;
+        let settles = tokio::time::timeout(LIMIT, wait(found));
+        if settles.await.is_err() {
+            let status = place.shop().await.and_then(|shop| shop.status);
+            panic!("no attempt has nothing to write: {status:#?}\n{}", self.metrics.text());
+        }
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
