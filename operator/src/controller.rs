@@ -12,6 +12,7 @@ pub mod kinds;
 pub mod leader;
 pub mod metrics;
 pub mod observe;
+mod optional;
 pub mod pulse;
 pub mod reconcile;
 pub mod server;
@@ -147,7 +148,7 @@ fn watching(
     controller: Controller<Storefront>,
 ) -> Controller<Storefront> {
     let storefronts = controller.store();
-    let controller = controller
+    let mut controller = controller
         .reconcile_on(children::<Deployment>(run, place))
         .reconcile_on(children::<StatefulSet>(run, place))
         .reconcile_on(children::<Service>(run, place))
@@ -157,6 +158,10 @@ fn watching(
         .reconcile_on(children::<PodDisruptionBudget>(run, place))
         .reconcile_on(children::<HorizontalPodAutoscaler>(run, place))
         .reconcile_on(children::<ConfigMap>(run, place));
+    for kind in kinds::OPTIONAL {
+        let touched = optional::touched(run.client.clone(), place.clone(), *kind, MANAGED);
+        controller = controller.reconcile_on(touched.filter_map(|object| ready(shop_of(&object))));
+    }
     if !run.watch_secrets {
         return controller;
     }
@@ -205,12 +210,15 @@ fn children<K: Watched>(
 ) -> impl Stream<Item = ObjectRef<Storefront>> + Send + use<K> {
     let api: Api<PartialObjectMeta<K>> = api(run, place);
     let events = watcher::watcher(api, watcher::Config::default().labels(MANAGED));
-    events.backoff(DefaultBackoff::default()).touched_objects().filter_map(|object| {
-        ready(object.ok().and_then(|object| {
-            let shop = object.labels().get(INSTANCE)?.clone();
-            Some(ObjectRef::new(&shop).within(&object.namespace()?))
-        }))
-    })
+    let touched = events.backoff(DefaultBackoff::default()).touched_objects();
+    touched.filter_map(|object| ready(object.ok().and_then(|object| shop_of(&object))))
+}
+
+/// The shop that an object's labels name.
+fn shop_of<K: Resource>(object: &PartialObjectMeta<K>) -> Option<ObjectRef<Storefront>> {
+    let metadata = &object.metadata;
+    let shop = metadata.labels.as_ref()?.get(INSTANCE)?;
+    Some(ObjectRef::new(shop).within(metadata.namespace.as_ref()?))
 }
 
 /// Metadata of objects of others: each wakes every shop of its namespace that is not well, or that may

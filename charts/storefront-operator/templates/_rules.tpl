@@ -48,10 +48,10 @@ that each of them is used. It makes no Roles, so it needs no right that it would
 # Where these APIs are installed.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
-  verbs: [list, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [kafka.strimzi.io]
   resources: [kafkatopics, kafkausers]
-  verbs: [list, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [kafka.strimzi.io]
   resources: [kafkas]
   verbs: [get]

@@ -2,6 +2,7 @@
 //! wanted any more. Writes nothing when there is nothing to change.
 
 pub mod compare;
+mod refused;
 
 use kube::{
     ResourceExt,
@@ -71,15 +72,13 @@ async fn apply_one(
             return Err(Error::Replacing { kind: kind.to_owned(), name: name.to_owned() });
         }
     }
-    let applied = cluster.apply(namespace, &resource, name, &wanted).await;
-    if let (Err(error), Some(there)) = (&applied, there)
-        && kind == "StatefulSet"
-        && error.is_refused()
-    {
-        replace(cluster, namespace, &resource, there, &wanted).await?;
-        return Err(Error::Replacing { kind: kind.to_owned(), name: name.to_owned() });
+    match (cluster.apply(namespace, &resource, name, &wanted).await, there) {
+        (Err(error), Some(there)) if error.is_refused() => {
+            refused::make_room(cluster, namespace, &resource, there, &wanted, error).await?;
+            cluster.apply(namespace, &resource, name, &wanted).await?;
+        }
+        (applied, _) => _ = applied?,
     }
-    applied?;
     tracing::info!(object.kind = kind, object.name = name, "applied");
     Ok(true)
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy},
+    api::{
+        DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+    },
     core::{ApiResource, DynamicObject},
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::controller::{error::Error, leader::Fence, metrics::Metrics};
@@ -120,6 +123,49 @@ impl Cluster {
             name: name.to_owned(),
             source,
         })
+    }
+
+    /// Puts fields, and lists as a whole, in the place of those that are there.
+    pub async fn merge_as(
+        &self,
+        manager: &str,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+        object: &Value,
+    ) -> Result<DynamicObject, Error> {
+        self.may_write(&resource.kind, "merge")?;
+        let parameters =
+            PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+        let (api, patch) = (self.api(namespace, resource), Patch::Merge(object));
+        api.patch(name, &parameters, &patch).await.map_err(|source| Error::Apply {
+            kind: resource.kind.clone(),
+            name: name.to_owned(),
+            source,
+        })
+    }
+
+    /// Whether the API server would take an object if there were none of its name. Writes nothing.
+    pub async fn would_create(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        object: &Value,
+    ) -> Result<bool, Error> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let dynamic = DynamicObject::deserialize(object).map_err(|source| Error::Json {
+            kind: resource.kind.clone(),
+            name: name.to_owned(),
+            source,
+        })?;
+        let parameters = PostParams { dry_run: true, ..PostParams::default() };
+        match self.api(namespace, resource).create(&parameters, &dynamic).await {
+            Ok(_) => Ok(true),
+            // It has looked at the object before it looked for the name.
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 422 => Ok(false),
+            Err(source) => Err(Error::Read { what: format!("{} {name}", resource.kind), source }),
+        }
     }
 
     /// Deletes exactly this object, in this version: one that was replaced or changed meanwhile stays.

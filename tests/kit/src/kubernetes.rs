@@ -160,11 +160,11 @@ impl Kubernetes {
 
     /// Writes a kubeconfig for other programs, and answers with its path.
     pub fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
-        self.kubeconfig_of(ADMIN)
+        self.kubeconfig_of_user(ADMIN)
     }
 
     /// The same for one of the users `admin`, `first` and `second`.
-    pub fn kubeconfig_of(&self, user: &str) -> anyhow::Result<PathBuf> {
+    pub fn kubeconfig_of_user(&self, user: &str) -> anyhow::Result<PathBuf> {
         self.write_kubeconfig(&format!("kubeconfig-{user}"), &token_of(&self.own.token, user))
     }
 

@@ -49,8 +49,14 @@ fn list_holds(field: &str, wanted: &[Value], live: &[Value]) -> bool {
         return wanted.iter().zip(live).all(|(wanted, live)| field_holds("", wanted, live));
     }
     let mut rest = live.iter();
-    SHARED_LISTS.contains(&field)
+    is_shared(field, wanted)
         && wanted.iter().all(|wanted| rest.any(|live| field_holds("", wanted, live)))
+}
+
+/// Ports with names are a container's or a Service's; those of a `NetworkPolicy` are one owner's.
+fn is_shared(field: &str, wanted: &[Value]) -> bool {
+    let named = |entry: &Value| entry["name"].is_string();
+    SHARED_LISTS.contains(&field) || (field == "ports" && wanted.iter().all(named))
 }
 
 /// What the API server leaves out as well.
@@ -118,6 +124,16 @@ mod tests {
         assert!(holds(&wanted, &rules(json!([{"ports": [{"port": 1, "protocol": "TCP"}]}]))));
         assert!(!holds(&wanted, &rules(json!([{"ports": [{"port": 1}]}, {}]))));
         assert!(!holds(&wanted, &rules(json!([]))));
+    }
+
+    #[test]
+    fn a_port_more_is_somebody_elses_unless_it_opens_a_fence() {
+        let ports = |ports: Value| json!({"spec": {"ports": ports}});
+        let named = ports(json!([{"name": "http", "port": 1}]));
+        let more = ports(json!([{"name": "debug", "port": 2}, {"name": "http", "port": 1}]));
+        assert!(holds(&named, &more));
+        let fence = ports(json!([{"port": 1}]));
+        assert!(!holds(&fence, &ports(json!([{"port": 1}, {"port": 2}]))));
     }
 
     #[test]
