@@ -7,11 +7,17 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
 use kube::ResourceExt;
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer},
+};
 use serde_json::{Value, json};
+use storefront_testkit::kafka;
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -55,7 +61,7 @@ fn narrow() -> Value {
 }
 
 /// What a shop becomes that nothing happens to.
-pub async fn fresh(spec: &Value) -> State {
+async fn fresh(spec: &Value) -> State {
     let place = Place::new().await;
     let operator = Operator::start(place.client.clone(), &place.namespace);
     place.apply(spec).await;
@@ -64,7 +70,7 @@ pub async fn fresh(spec: &Value) -> State {
 }
 
 /// Both, once for all cases.
-async fn both() -> &'static [(Value, State); 2] {
+pub async fn both() -> &'static [(Value, State); 2] {
     static BOTH: OnceCell<[(Value, State); 2]> = OnceCell::const_new();
     BOTH.get_or_init(async || {
         let (wide, narrow) = (wide(), narrow());
@@ -75,7 +81,7 @@ async fn both() -> &'static [(Value, State); 2] {
 }
 
 /// What was made up, by Secret.
-async fn made_up(place: &Place) -> BTreeMap<String, BTreeMap<String, String>> {
+pub async fn made_up(place: &Place) -> BTreeMap<String, BTreeMap<String, String>> {
     let objects = objects(place).await;
     let secrets = objects.iter().filter(|(resource, _)| resource.kind == "Secret");
     secrets.map(|(_, object)| (object.name_any(), secret(object))).collect()
@@ -236,4 +242,60 @@ async fn a_deleted_shop_leaves_what_belongs_to_disks_and_nothing_else() {
     for kept in ["demo-database", "demo-kafka"] {
         assert_eq!(now[kept], before[kept]);
     }
+}
+
+/// The topics of the shop that the broker has.
+fn topics(bootstrap: &str, prefix: &str) -> Vec<String> {
+    let client: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    let metadata = client.fetch_metadata(None, Duration::from_secs(30)).unwrap();
+    let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+    names.filter(|name| name.starts_with(prefix)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_cut_off_after_any_write_is_finished_with_its_topics() {
+    let kafka = kafka().await.unwrap();
+    let mut was_cut = true;
+    let mut n = 0;
+    while was_cut {
+        n += 1;
+        let place = Place::new().await;
+        let spec = json!({
+            "payment": {"sandbox": {}},
+            "kafka": {
+                "external": {"bootstrapServers": kafka.bootstrap()},
+                "prefix": format!("{}.", place.namespace),
+                "topics": {"replicationFactor": 1, "deletionPolicy": "Delete"},
+            },
+        });
+        let operator = Operator::start(place.client.clone(), &place.namespace);
+        place.apply(&spec).await;
+        operator.settles(&place).await;
+        assert_eq!(topics(kafka.bootstrap(), &place.namespace).len(), 9);
+        drop(operator);
+        let faults = Faults::new(move |call| match call.write {
+            Some(write) if write == n => Fate::LastOne,
+            _ => Fate::Pass,
+        });
+        let config = kubernetes().await.config("first").unwrap();
+        let operator = Operator::start(faults.client(config), &place.namespace);
+        place.delete().await;
+        let gone = async || place.shop().await.is_none();
+        was_cut = tokio::select! {
+            () = faults.gone() => true,
+            () = until("the shop is gone", gone) => false,
+        };
+        drop(operator);
+        let _operator = Operator::start(place.client.clone(), &place.namespace);
+        until("the shop is gone", gone).await;
+        collect_garbage(&place).await;
+        let left: Vec<_> = state(&place).await.into_keys().collect();
+        assert_eq!(left, ["Secret demo-database"], "cut off after write {n} of a deletion");
+        until("the topics are gone", async || {
+            topics(kafka.bootstrap(), &place.namespace).is_empty()
+        })
+        .await;
+    }
+    assert!(n > 1, "a deletion writes nothing");
 }

@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{PersistentVolumeClaim, Secret, Service},
+};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
     core::{ApiResource, DynamicObject},
 };
 use serde_json::{Value, json};
@@ -96,16 +99,24 @@ fn edit(kind: &str, object: &DynamicObject) -> Value {
             let key = object.data["data"].as_object().unwrap().keys().next().unwrap().clone();
             json!({"data": {key: null}})
         }
+        // The port that was there and this one have the same name, so they cannot both be there.
         "Service" => json!({"spec": {"ports": first(&spec["ports"], &json!({"port": 4711}))}}),
-        "Deployment" | "StatefulSet" => {
+        "StatefulSet" => {
             let containers = &spec["template"]["spec"]["containers"];
             let containers = first(containers, &json!({"image": "example.com/other:1"}));
+            json!({"spec": {"template": {"spec": {"containers": containers}}}})
+        }
+        "Deployment" => {
+            let containers = &spec["template"]["spec"]["containers"];
+            let ports = first(&containers[0]["ports"], &json!({"containerPort": 4711}));
+            let containers = first(containers, &json!({"ports": ports}));
             json!({"spec": {"template": {"spec": {"containers": containers}}}})
         }
         "HorizontalPodAutoscaler" => json!({"spec": {"maxReplicas": 99}}),
         "NetworkPolicy" => json!({"spec": {"ingress": [{}]}}),
         "Ingress" => json!({"spec": {"ingressClassName": "other"}}),
-        "PodDisruptionBudget" => json!({"spec": {"maxUnavailable": 7}}),
+        // It can have only one of the two.
+        "PodDisruptionBudget" => json!({"spec": {"maxUnavailable": null, "minAvailable": 1}}),
         "HTTPRoute" => json!({"spec": {"hostnames": ["other.example.com"]}}),
         "KafkaTopic" => json!({"spec": {"partitions": 99}}),
         "KafkaUser" => json!({"spec": {"authentication": {"type": "tls"}}}),
@@ -197,6 +208,12 @@ async fn what_others_decide_is_left_to_them() {
     });
     let apply = PatchParams::apply("mesh");
     deployments.patch("demo-order", &apply, &Patch::Apply(&mesh)).await.unwrap();
+    let port = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "demo-order"},
+        "spec": {"ports": [{"name": "debug", "port": 9999}]},
+    });
+    let services = place.api::<Service>();
+    services.patch("demo-order", &apply, &Patch::Apply(&port)).await.unwrap();
     // What the manifest does say something about is the operator's.
     deployments.patch_scale("demo-order", &by("kubectl"), &Patch::Merge(&scale)).await.unwrap();
     let replicas = async |name: &str| deployments.get(name).await.unwrap().spec.unwrap().replicas;
@@ -219,6 +236,8 @@ async fn what_others_decide_is_left_to_them() {
     let names: Vec<_> = pod.containers.iter().map(|container| container.name.as_str()).collect();
     assert_eq!(names, ["order", "proxy"]);
     assert!(pod.volumes.unwrap().iter().any(|volume| volume.name == "mesh"));
+    let ports = services.get("demo-order").await.unwrap().spec.unwrap().ports.unwrap();
+    assert!(ports.iter().any(|port| port.name.as_deref() == Some("debug")));
     assert_eq!(replicas("demo-gateway").await, Some(4));
     assert_eq!(replicas("demo-email").await, Some(4));
 }
@@ -232,7 +251,7 @@ async fn a_secret_whose_disk_is_there_is_asked_for_and_taken_back() {
         "metadata": {"name": "data-demo-database-0"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     });
-    let disks = place.api::<k8s_openapi::api::core::v1::PersistentVolumeClaim>();
+    let disks = place.api::<PersistentVolumeClaim>();
     let apply = PatchParams::apply("test");
     disks.patch("data-demo-database-0", &apply, &Patch::Apply(&disk)).await.unwrap();
     let secrets = place.api::<Secret>();
@@ -240,13 +259,12 @@ async fn a_secret_whose_disk_is_there_is_asked_for_and_taken_back() {
     let password = secret.data.clone().unwrap()["password"].clone();
     let before = state(&place).await;
     secrets.delete("demo-database", &DeleteParams::default()).await.unwrap();
-    let lost = Some(("False".to_owned(), "LostSecret".to_owned()));
-    until("the Secret is asked for", async || place.condition("Ready").await == lost).await;
+    until("the Secret is asked for", async || place.says("LostSecret").await).await;
     assert!(secrets.get_opt("demo-database").await.unwrap().is_none());
     // As from a backup.
     secret.metadata =
         kube::core::ObjectMeta { name: Some("demo-database".into()), ..Default::default() };
-    secrets.create(&Default::default(), &secret).await.unwrap();
+    secrets.create(&PostParams::default(), &secret).await.unwrap();
     operator.settles(&place).await;
     assert_eq!(secrets.get("demo-database").await.unwrap().data.unwrap()["password"], password);
     let mut now = state(&place).await;

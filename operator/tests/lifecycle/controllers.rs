@@ -1,15 +1,19 @@
 //! What a cluster's own controllers would do: nothing runs them here.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
     core::DynamicObject,
 };
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::{state::objects, world::Place};
+
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// As if all pods ran.
 pub async fn run_pods(place: &Place) {
@@ -35,42 +39,35 @@ pub async fn run_pods(place: &Place) {
 /// As the garbage collector does: what has owners, none of which is there, goes; what was deleted apart from
 /// what belongs to it goes, too.
 pub async fn collect_garbage(place: &Place) {
-    let there: BTreeSet<String> =
-        place.shop().await.and_then(|shop| shop.uid()).into_iter().collect();
+    let shop = place.shop().await.and_then(|shop| shop.uid());
     for (resource, object) in objects(place).await {
         let api: Api<DynamicObject> =
             Api::namespaced_with(place.client.clone(), &place.namespace, &resource);
         let owners = object.owner_references();
-        let is_garbage =
-            !owners.is_empty() && !owners.iter().any(|owner| there.contains(&owner.uid));
-        if is_garbage {
+        let is_owned = owners.iter().any(|owner| Some(&owner.uid) == shop.as_ref());
+        if !owners.is_empty() && !is_owned {
             let _ = api.delete(&object.name_any(), &DeleteParams::background()).await;
         }
-        release(&api, &object).await;
     }
 }
 
-/// Lets go of what waits for what belongs to it.
-async fn release(api: &Api<DynamicObject>, object: &DynamicObject) {
-    let waits =
-        object.finalizers().iter().any(|name| name == "orphan" || name == "foregroundDeletion");
-    if object.metadata.deletion_timestamp.is_some() && waits {
-        let none = json!({"metadata": {"finalizers": null}});
-        let _ = api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&none)).await;
-    }
-}
-
-/// Goes on until it is dropped.
-pub struct Controllers(tokio::task::JoinHandle<()>);
+/// Lets go, again and again, of sets that were deleted apart from their pods, until it is dropped.
+pub struct Controllers(JoinHandle<()>);
 
 impl Controllers {
-    /// Collects garbage, again and again.
     pub fn start(place: &Place) -> Self {
-        let place = place.clone();
+        let sets = place.api::<StatefulSet>();
         Self(tokio::spawn(async move {
             loop {
-                collect_garbage(&place).await;
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                let all = sets.list(&ListParams::default()).await;
+                for set in all.into_iter().flat_map(|list| list.items) {
+                    if set.metadata.deletion_timestamp.is_some() {
+                        let none = json!({"metadata": {"finalizers": null}});
+                        let (name, merge) = (set.name_any(), PatchParams::default());
+                        let _ = sets.patch(&name, &merge, &Patch::Merge(&none)).await;
+                    }
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         }))
     }

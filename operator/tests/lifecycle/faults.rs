@@ -88,6 +88,11 @@ impl Faults {
         client.with_layer(&RetryLayer::new(RetryPolicy::server_retry())).build()
     }
 
+    /// Changes that were asked for until now.
+    pub fn writes(&self) -> usize {
+        self.0.writes.load(Ordering::SeqCst)
+    }
+
     /// How many requests did not simply pass.
     pub fn happened(&self) -> usize {
         self.0.happened.load(Ordering::SeqCst)

@@ -7,6 +7,10 @@
 mod abort;
 mod by_hand;
 mod controllers;
+mod edits;
 mod faults;
+mod leaders;
+mod outages;
 mod state;
+mod still;
 mod world;

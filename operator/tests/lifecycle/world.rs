@@ -188,11 +188,20 @@ impl Place {
         shop.status.is_some_and(|status| status.observed_generation == shop.metadata.generation)
     }
 
-    /// Status and reason of a condition.
-    pub async fn condition(&self, type_: &str) -> Option<(String, String)> {
-        let conditions = self.shop().await?.status?.conditions;
-        let found = conditions.into_iter().find(|condition| condition.type_ == type_)?;
-        Some((found.status, found.reason))
+    /// Whether one of the conditions has that reason.
+    pub async fn says(&self, reason: &str) -> bool {
+        let Ok(Some(shop)) = self.api::<Storefront>().get_opt(SHOP).await else { return false };
+        let conditions = shop.status.map(|status| status.conditions);
+        conditions.into_iter().flatten().any(|condition| condition.reason == reason)
+    }
+}
+
+impl Place {
+    pub async fn is_ready(&self) -> bool {
+        let status = self.shop().await.and_then(|shop| shop.status);
+        let conditions = status.map(|status| status.conditions);
+        let mut ready = conditions.into_iter().flatten().filter(|c| c.type_ == "Ready");
+        ready.any(|condition| condition.status == "True")
     }
 }
 

@@ -1,0 +1,168 @@
+//! An API server that fails, lies about the past, or goes away in the middle.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use fastrand::Rng;
+use http::Method;
+use kube::ResourceExt;
+use serde_json::Value;
+use storefront_testkit::{Kubernetes, seed};
+
+use crate::{
+    abort::{both, made_up},
+    controllers::collect_garbage,
+    faults::{Call, Fate, Faults},
+    state::{State, assert_same, objects, state, without_kept},
+    world::{Operator, Place, define, kubernetes, until},
+};
+
+/// Installs, edits and deletes a shop, and looks at each end.
+async fn live_through(place: &Place, operator: &Operator, both: &[(Value, State); 2]) {
+    place.apply(&both[0].0).await;
+    operator.settles(place).await;
+    let before = made_up(place).await;
+    assert_same(&state(place).await, &both[0].1, "after the install");
+    for (spec, fresh) in [&both[1], &both[0]] {
+        place.apply(spec).await;
+        operator.settles(place).await;
+        assert_same(&without_kept(state(place).await, fresh), fresh, "after an edit");
+    }
+    for kept in ["demo-database", "demo-kafka"] {
+        assert_eq!(made_up(place).await[kept], before[kept]);
+    }
+    place.delete().await;
+    until("the shop is gone", async || place.shop().await.is_none()).await;
+    collect_garbage(place).await;
+    let left: Vec<_> = state(place).await.into_keys().collect();
+    assert_eq!(left, ["Secret demo-database", "Secret demo-kafka"]);
+}
+
+/// Of a hundred requests several are answered with an error of some kind, or late, or not at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_fail_are_made_again_and_not_before_their_time() {
+    const WAIT: Duration = Duration::from_secs(1);
+    let random = Mutex::new(Rng::with_seed(seed()));
+    let asked_to_wait: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
+    let too_early: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (waiting, early) = (Arc::clone(&asked_to_wait), Arc::clone(&too_early));
+    let faults = Faults::new(move |call| {
+        let request = format!("{} {}", call.method, call.path);
+        let mut waiting = waiting.lock().unwrap();
+        // A read is given up when one beside it fails, and comes again with the next attempt.
+        if let Some(since) = waiting.remove(&request)
+            && call.write.is_some()
+            && since.elapsed() < WAIT
+        {
+            early.lock().unwrap().push(request.clone());
+        }
+        match random.lock().unwrap().u32(..200) {
+            0..4 if call.write.is_some() => Fate::Refused(409, None),
+            4..7 => Fate::Refused(500, None),
+            7..10 => {
+                waiting.insert(request, Instant::now());
+                Fate::Refused(429, Some(1))
+            }
+            10..16 => Fate::Refused(503, None),
+            16..19 => Fate::Unanswered,
+            19..29 => Fate::Slow(Duration::from_millis(100)),
+            _ => Fate::Pass,
+        }
+    });
+    let place = Place::new().await;
+    let config = kubernetes().await.config("first").unwrap();
+    let operator = Operator::start(faults.client(config), &place.namespace);
+    live_through(&place, &operator, both().await).await;
+    assert!(faults.happened() > 10, "only {} requests failed", faults.happened());
+    assert_eq!(*too_early.lock().unwrap(), Vec::<String>::new());
+}
+
+/// Lists that say what was so some time ago, as another API server's cache might.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_the_past_make_nothing_that_is_wanted_go() {
+    let random = Mutex::new(Rng::with_seed(seed()));
+    let lie = Arc::new(AtomicBool::new(true));
+    let lies = Arc::clone(&lie);
+    let is_list =
+        |call: &Call<'_>| call.method == Method::GET && call.path.contains("labelSelector");
+    let faults = Faults::new(move |call| {
+        let lies = lies.load(Ordering::SeqCst) && random.lock().unwrap().u32(..3) > 0;
+        if lies && is_list(call) && !call.is_watch() { Fate::Stale } else { Fate::Pass }
+    });
+    let place = Place::new().await;
+    let config = kubernetes().await.config("first").unwrap();
+    let operator = Operator::start(faults.client(config), &place.namespace);
+    let both = both().await;
+    // What both manifests make is never taken away in between.
+    let mut first: HashMap<String, Option<String>> = HashMap::new();
+    let mut before = None;
+    for (spec, fresh) in both.iter().chain(both).chain(both) {
+        place.apply(spec).await;
+        until("the manifest is seen", async || place.is_seen().await).await;
+        lie.store(false, Ordering::SeqCst);
+        operator.settles(&place).await;
+        lie.store(true, Ordering::SeqCst);
+        assert_same(&without_kept(state(&place).await, fresh), fresh, "after lies");
+        for (resource, object) in objects(&place).await {
+            let name = format!("{} {}", resource.kind, object.name_any());
+            if both.iter().all(|(_, state)| state.contains_key(&name)) {
+                let uid = first.entry(name.clone()).or_insert_with(|| object.uid());
+                assert_eq!(*uid, object.uid(), "{name} was made anew");
+            }
+        }
+        let now = made_up(&place).await["demo-database"].clone();
+        assert_eq!(*before.get_or_insert_with(|| now.clone()), now);
+    }
+    assert!(faults.happened() > 10, "only {} lies", faults.happened());
+}
+
+/// `kill -9` of the API server in the middle of an install, an edit and a deletion.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_server_that_goes_away_in_the_middle_finds_everything_done_later() {
+    let kubernetes = Kubernetes::private().await.unwrap();
+    define(&kubernetes.client().unwrap()).await;
+    let both = both().await;
+    let place = Place::on(&kubernetes).await;
+    let faults = Faults::new(|_| Fate::Pass);
+    let operator =
+        Operator::start(faults.client(kubernetes.config("first").unwrap()), &place.namespace);
+    for (index, (spec, fresh)) in both.iter().chain(both).enumerate() {
+        let writes = faults.writes() + 3 + 7 * index;
+        place.apply(spec).await;
+        until("some writes", async || faults.writes() >= writes).await;
+        kubernetes.kill().unwrap();
+        kubernetes.start().await.unwrap();
+        let began = Instant::now();
+        operator.settles(&place).await;
+        println!("settled {:?} after the API server was back", began.elapsed());
+        assert_same(&without_kept(state(&place).await, fresh), fresh, "after an outage");
+    }
+    // Frozen, it hears everything late.
+    place.apply(&both[0].0).await;
+    kubernetes.pause().unwrap();
+    let touch = place.touch();
+    let frozen = tokio::time::timeout(Duration::from_secs(2), touch).await;
+    assert!(frozen.is_err(), "a frozen API server has answered");
+    kubernetes.resume().unwrap();
+    operator.settles(&place).await;
+    place.delete().await;
+    kubernetes.kill().unwrap();
+    kubernetes.start().await.unwrap();
+    until("the shop is gone", async || {
+        place
+            .api::<storefront_operator::Storefront>()
+            .get_opt("demo")
+            .await
+            .is_ok_and(|shop| shop.is_none())
+    })
+    .await;
+    collect_garbage(&place).await;
+    let left: Vec<_> = state(&place).await.into_keys().collect();
+    assert_eq!(left, ["Secret demo-database", "Secret demo-kafka"]);
+}
