@@ -100,6 +100,11 @@ $(monitoring)/.complete:
 	    cp $$folder/example/prometheus-operator-crd/*_{servicemonitors,podmonitors,prometheusrules}.yaml $(@D)
 	@touch $@
 
+.PHONY: bench
+bench: kubernetes ## Measure the operator; SHOPS= how many Storefronts
+	cargo bench --package storefront-operator --all-features --bench operator -- \
+	    --shops $(or $(SHOPS),200) --into $(CURDIR)/docs/benchmarks.md
+
 .PHONY: check
 check: $(deny) ## Formatting, lints, licences
 	cargo fmt --all --check

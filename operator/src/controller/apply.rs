@@ -115,6 +115,10 @@ pub fn replicas_to_hand_over<'a>(
         .iter()
         .any(|other| other.kind() == "HorizontalPodAutoscaler" && other.name() == name);
     let there = live.find(kind, name).filter(|_| kind == "Deployment" && is_scaled)?;
+    // A scaler leaves alone what has no instance: that one begins with the default.
+    if there.data["spec"]["replicas"] == 0 {
+        return None;
+    }
     let ours = there.managed_fields().iter().any(|fields| {
         let owned = fields.fields_v1.as_ref().map(|fields| &fields.0["f:spec"]["f:replicas"]);
         fields.manager.as_deref() == Some(FIELD_MANAGER) && owned.is_some_and(|o| !o.is_null())

@@ -25,7 +25,7 @@ fn start(kubernetes: &Kubernetes, place: &Place, user: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_storefront-operator"))
         .args(["--namespace", &place.namespace, "--lease-namespace", &place.namespace])
         .args(["--identity", user, "--listen", "127.0.0.1:0", "--watch-secrets"])
-        .env("KUBECONFIG", kubernetes.kubeconfig_of(user).unwrap())
+        .env("KUBECONFIG", kubernetes.kubeconfig_of_user(user).unwrap())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()

@@ -2,7 +2,12 @@
 //! cut off, edits, hands in between, outages, and two operators at once. One API server serves all of it, a
 //! namespace for each case; nothing runs pods.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a failed expectation fails the test")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a failed expectation fails the test, and the harness shows what was measured"
+)]
 
 mod abort;
 mod by_hand;

@@ -215,16 +215,12 @@ pub struct Operator {
 impl Operator {
     /// With nothing remembered, for one namespace.
     pub fn start(client: Client, namespace: &str) -> Self {
-        Self::with_fence(client, Some(namespace), Fence::open())
-    }
-
-    pub fn with_fence(client: Client, namespace: Option<&str>, fence: Fence) -> Self {
         let metrics = Metrics::default();
         let run = Run {
             client,
-            namespace: namespace.map(str::to_owned),
+            namespaces: vec![namespace.to_owned()],
             options: Options::default(),
-            fence,
+            fence: Fence::open(),
             metrics: metrics.clone(),
             identity: "test".into(),
             watch_secrets: true,

@@ -1,0 +1,307 @@
+//! How long shops take to be applied, beside `kubectl apply --server-side` of the same objects, and what the
+//! operator uses meanwhile and at rest. `make bench` runs it; real etcd and kube-apiserver, no nodes.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench ends with what went wrong")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use futures_util::{StreamExt, stream};
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+use storefront_operator::{
+    Storefront, crd,
+    plan::{Placement, plan},
+    render::{Apis, Generated, Input, Options, render, yaml},
+};
+use storefront_testkit::Kubernetes;
+use tokio::process::Child;
+
+const LIMIT: Duration = Duration::from_secs(1800);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Storefronts that are applied at the same time.
+const AT_ONCE: usize = 16;
+/// Shops that are applied one after the other, while nothing else happens.
+const SINGLE: usize = 20;
+const REST: Duration = Duration::from_secs(60);
+/// Of the kernel's clock for processes, a second.
+const TICKS: f64 = 100.0;
+
+/// What is measured.
+#[derive(Parser)]
+struct Arguments {
+    /// How many Storefronts.
+    #[arg(long, default_value_t = 200)]
+    shops: usize,
+    /// In so many namespaces.
+    #[arg(long, default_value_t = 20)]
+    namespaces: usize,
+    /// Writes the table into this file, in place of the section that it has.
+    #[arg(long)]
+    into: Option<PathBuf>,
+    /// Cargo says so.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    let arguments = Arguments::parse();
+    let kubernetes = Kubernetes::private().await.unwrap();
+    let client = kubernetes.client().unwrap();
+    define(&client).await;
+    let (shops, folders) = (arguments.shops, arguments.namespaces);
+    let objects =
+        storefronts("by-kubectl", 1, 1).iter().map(|shop| objects(shop).len()).sum::<usize>();
+
+    let by_kubectl = kubectl(&kubernetes, &client, shops, folders).await;
+    println!("kubectl: {by_kubectl:.1} s");
+    let operator = Operator::start(&kubernetes);
+    let single = one_by_one(&client).await;
+    println!("one by one: {single:?}");
+    let empty = operator.memory_mb();
+    let by_operator = all_at_once(&client, shops, folders).await;
+    println!("operator: {by_operator:.1} s");
+    let memory = operator.memory_mb();
+    let before = operator.cpu_s();
+    tokio::time::sleep(REST).await;
+    let rest = (operator.cpu_s() - before) / REST.as_secs_f64() * 100.0;
+
+    let rows = [
+        (
+            "a new Storefront, until each of its objects is applied and its status says so",
+            format!(
+                "median {:.2} s, slowest {:.2} s of {SINGLE}",
+                single[SINGLE / 2],
+                single[SINGLE - 1]
+            ),
+        ),
+        (
+            "all Storefronts applied at once, until the same",
+            format!(
+                "{by_operator:.1} s, {:.0} objects a second",
+                per_second(shops * objects, by_operator)
+            ),
+        ),
+        (
+            "`kubectl apply --server-side` of the same objects",
+            format!(
+                "{by_kubectl:.1} s, {:.0} objects a second",
+                per_second(shops * objects, by_kubectl)
+            ),
+        ),
+        ("ratio", format!("{:.2}", by_operator / by_kubectl)),
+        (
+            "resident memory of the operator",
+            format!("{memory:.0} MB, and {empty:.0} MB with {SINGLE} shops"),
+        ),
+        ("CPU of the operator at rest", format!("{rest:.1} % of one core")),
+    ];
+    let rows = rows.map(|(what, measured)| format!("| {what} | {measured} |\n")).concat();
+    let table = format!(
+        "## The operator\n\n`make bench` with {shops} Storefronts of {objects} objects each in {folders} \
+         namespaces, {}, on {}.\n\n| what | measured |\n|---|---|\n{rows}",
+        profile(),
+        machine()
+    );
+    println!("\n{table}");
+    if let Some(path) = arguments.into {
+        write_section(&path, &table);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "thousands")]
+fn per_second(count: usize, seconds: f64) -> f64 {
+    count as f64 / seconds
+}
+
+fn profile() -> &'static str {
+    if cfg!(debug_assertions) { "built without optimization" } else { "built for release" }
+}
+
+fn machine() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{cores} cores of {} that the API server and etcd share",
+        model.map_or("some CPU", |model| model.1)
+    )
+}
+
+/// Puts the section in the place of the one with its heading, or at the end.
+fn write_section(path: &Path, section: &str) {
+    let text = fs::read_to_string(path).unwrap_or_else(|_| "# Benchmarks\n".into());
+    let heading = section.lines().next().unwrap_or_default();
+    let (before, rest) = text.split_once(&format!("{heading}\n")).unwrap_or((&text, ""));
+    let after = rest.find("\n## ").map_or("", |at| &rest[at..]);
+    fs::write(path, format!("{}\n\n{section}{after}", before.trim_end())).unwrap();
+}
+
+async fn define(client: &Client) {
+    let definition = crd::definition().unwrap();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let apply = PatchParams::apply("bench");
+    definitions.patch(&definition.name_any(), &apply, &Patch::Apply(&definition)).await.unwrap();
+    until("the definition is served", async || {
+        Api::<Storefront>::all(client.clone()).list(&ListParams::default()).await.is_ok()
+    })
+    .await;
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !holds().await {
+        assert!(Instant::now() < end, "not within {LIMIT:?}: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The demo shop under many names, spread over namespaces.
+fn storefronts(prefix: &str, count: usize, namespaces: usize) -> Vec<Storefront> {
+    let shop = |number: usize| {
+        serde_json::from_value(json!({
+            "apiVersion": "storefront.dev/v1alpha1",
+            "kind": "Storefront",
+            "metadata": {
+                "name": format!("shop-{number}"),
+                "namespace": format!("{prefix}-{}", number % namespaces),
+            },
+            "spec": {"payment": {"sandbox": {}}, "services": {"order": {"replicas": 2}}},
+        }))
+        .unwrap()
+    };
+    (0..count).map(shop).collect()
+}
+
+async fn make_namespaces(client: &Client, shops: &[Storefront]) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for name in shops.iter().filter_map(ResourceExt::namespace) {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        namespaces
+            .patch(&name, &PatchParams::apply("bench"), &Patch::Apply(&object))
+            .await
+            .unwrap();
+    }
+}
+
+/// What the operator makes of one, ready for kubectl.
+fn objects(shop: &Storefront) -> Vec<storefront_operator::render::Object> {
+    let mut shop = shop.clone();
+    shop.metadata.uid = Some(uuid::Uuid::new_v4().to_string());
+    let placement = Placement::cluster(&shop, &shop.namespace().unwrap()).unwrap();
+    render(&Input {
+        storefront: &shop,
+        plan: &plan(&shop, &placement).unwrap(),
+        placement: &placement,
+        options: &Options::default(),
+        generated: &Generated::placeholders(),
+        apis: &Apis::default(),
+    })
+}
+
+/// Seconds that kubectl takes for the objects of all shops, in one call.
+async fn kubectl(kubernetes: &Kubernetes, client: &Client, count: usize, namespaces: usize) -> f64 {
+    let shops = storefronts("by-kubectl", count, namespaces);
+    make_namespaces(client, &shops).await;
+    let all: Vec<_> = shops.iter().flat_map(objects).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), yaml(&all).unwrap()).unwrap();
+    let began = Instant::now();
+    let status = Command::new("kubectl")
+        .args(["apply", "--server-side", "--filename"])
+        .arg(file.path())
+        .env("KUBECONFIG", kubernetes.kubeconfig().unwrap())
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.expect("the bench needs kubectl").success(), "kubectl failed");
+    began.elapsed().as_secs_f64()
+}
+
+async fn apply(client: &Client, shop: &Storefront) {
+    let api: Api<Storefront> = Api::namespaced(client.clone(), &shop.namespace().unwrap());
+    let apply = PatchParams::apply("bench");
+    api.patch(&shop.name_any(), &apply, &Patch::Apply(shop)).await.unwrap();
+}
+
+/// The status is written when everything is applied.
+fn is_applied(shop: &Storefront) -> bool {
+    let status = shop.status.as_ref();
+    status.is_some_and(|status| status.observed_generation == shop.metadata.generation)
+}
+
+/// Seconds of each, the fastest first.
+async fn one_by_one(client: &Client) -> Vec<f64> {
+    let shops = storefronts("single", SINGLE, 1);
+    make_namespaces(client, &shops).await;
+    let mut seconds = Vec::new();
+    for shop in &shops {
+        let api: Api<Storefront> = Api::namespaced(client.clone(), &shop.namespace().unwrap());
+        let began = Instant::now();
+        apply(client, shop).await;
+        while !is_applied(&api.get(&shop.name_any()).await.unwrap()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        seconds.push(began.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    seconds
+}
+
+/// Seconds until all are applied.
+async fn all_at_once(client: &Client, count: usize, namespaces: usize) -> f64 {
+    let shops = storefronts("shops", count, namespaces);
+    make_namespaces(client, &shops).await;
+    let began = Instant::now();
+    stream::iter(&shops).for_each_concurrent(AT_ONCE, |shop| apply(client, shop)).await;
+    let all: Api<Storefront> = Api::all(client.clone());
+    until("all are applied", async || {
+        all.list(&ListParams::default()).await.is_ok_and(|list| list.iter().all(is_applied))
+    })
+    .await;
+    began.elapsed().as_secs_f64()
+}
+
+/// The program itself.
+struct Operator(Child);
+
+impl Operator {
+    fn start(kubernetes: &Kubernetes) -> Self {
+        let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_storefront-operator"))
+            .args(["--listen", "127.0.0.1:0"])
+            .env("KUBECONFIG", kubernetes.kubeconfig().unwrap())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.0.id().unwrap())).unwrap()
+    }
+
+    fn memory_mb(&self) -> f64 {
+        let status = self.read("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Seconds of CPU until now: fields 14 and 15 of proc(5)'s stat, behind a name in parentheses.
+    fn cpu_s(&self) -> f64 {
+        let stat = self.read("stat");
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS
+    }
+}
