@@ -51,10 +51,14 @@ pub fn status(
     outcome: &Outcome<'_>,
     now: Timestamp,
 ) -> StorefrontStatus {
-    let before = storefront.status.clone().unwrap_or_default();
+    let ours = storefront.spec.brokers();
+    let last = storefront.status.clone().unwrap_or_default();
+    let before = last.clone().of_brokers(&ours);
     let mut findings = findings(storefront, observed, outcome, &before);
+    let mut brokers = before.brokers;
     let (mut topics, mut groups, mut lag) = (before.topics, before.groups, before.lag);
     if let (Brokers::Seen(facts), Some(plan)) = (&observed.brokers, outcome.plan()) {
+        brokers = Some(ours);
         topics = facts::topics(facts, plan);
         if let Some(known) = &facts.groups {
             (groups, lag) = facts::groups(known, plan);
@@ -63,7 +67,7 @@ pub fn status(
     let facts = parts::Facts { observed, plan: outcome.plan(), topics: &topics };
     parts::overall(&mut findings, outcome, &facts);
     let basis = Basis {
-        before: &before.conditions,
+        before: &last.conditions,
         generation: storefront.metadata.generation,
         is_applied: matches!(outcome, Outcome::Applied(_)),
         now,
@@ -72,6 +76,7 @@ pub fn status(
         conditions: conditions(basis, findings),
         observed_generation: storefront.metadata.generation,
         url: observed.url.clone().or(before.url),
+        brokers,
         lag,
         topics,
         groups,

@@ -222,6 +222,24 @@ fn brokers_that_do_not_answer_leave_what_is_known() {
 }
 
 #[test]
+fn what_other_brokers_have_said_is_not_told_of_these() {
+    let external = Shop::new(&json!({
+        "payment": {"sandbox": {}}, "kafka": {"external": {"bootstrapServers": "b:9092"}},
+    }));
+    let mut managed = Shop::sandbox();
+    managed.storefront.status = Some(external.applied(&external.well()));
+    let mut observed = managed.well();
+    workload(&mut observed, "kafka").ready = 0;
+    observed.brokers = Brokers::NotAsked;
+    let status = managed.applied(&observed);
+    assert_eq!(told(&status, "TopicsReady"), ("Unknown", "NotAsked"));
+    assert_eq!(
+        (status.topics, status.groups, status.lag, status.brokers),
+        (vec![], vec![], None, None)
+    );
+}
+
+#[test]
 fn copies_that_are_behind_degrade_a_shop_that_works() {
     let shop = Shop::sandbox();
     let mut observed = shop.well();

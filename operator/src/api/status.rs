@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kubernetes;
+use crate::status::reasons::{KAFKA_READY, TOPICS_READY};
 
 /// How the shop is, as the operator last saw it. Nobody else writes here.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -26,6 +27,11 @@ pub struct StorefrontStatus {
     #[schemars(length(max = 512))]
     pub url: Option<String>,
 
+    /// Which brokers `lag`, `topics` and `groups` are of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2100))]
+    pub brokers: Option<String>,
+
     /// Events that consumers have not taken yet, all groups together, rounded down to 1, 2 or 5 and
     /// zeros behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +48,21 @@ pub struct StorefrontStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub groups: Vec<GroupStatus>,
+}
+
+impl StorefrontStatus {
+    /// Without what other brokers than these have said.
+    pub(crate) fn of_brokers(mut self, brokers: &str) -> Self {
+        if self.brokers.as_deref().is_some_and(|known| known != brokers) {
+            self.conditions
+                .retain(|known| known.type_ != KAFKA_READY && known.type_ != TOPICS_READY);
+            self.brokers = None;
+            self.lag = None;
+            self.topics.clear();
+            self.groups.clear();
+        }
+        self
+    }
 }
 
 /// One topic as the brokers have it.

@@ -64,7 +64,9 @@ async fn apply_one(
     let resource = kinds::resource(object.api_version(), kind);
     let there = live.find(kind, name);
     if let Some(there) = there {
-        if is_applied(&wanted, there) {
+        if refused::is_overwritten(there) {
+            refused::forget_overwriter(cluster, namespace, &resource, there).await?;
+        } else if is_applied(&wanted, there) {
             return Ok(false);
         }
         // It is on its way out, and would refuse again.

@@ -47,6 +47,15 @@ impl StorefrontSpec {
         Some(managed.and_then(|managed| managed.replicas).unwrap_or(1))
     }
 
+    /// Which brokers these are, as far as one manifest can say: others are others when this differs.
+    pub(crate) fn brokers(&self) -> String {
+        match (self.external_kafka(), self.strimzi()) {
+            (Some(external), _) => format!("external {}", external.bootstrap_servers),
+            (None, Some(strimzi)) => format!("strimzi {}", strimzi.cluster),
+            (None, None) => "managed".into(),
+        }
+    }
+
     /// Whether the operator runs the database.
     pub(crate) fn manages_database(&self) -> bool {
         self.database.as_ref().is_none_or(|database| database.external.is_none())

@@ -283,8 +283,9 @@ async fn a_secret_whose_disk_is_there_is_asked_for_and_taken_back() {
     until("the Secret is asked for", async || place.says("LostSecret").await).await;
     assert!(secrets.get_opt("demo-database").await.unwrap().is_none());
     // As from a backup.
-    secret.metadata =
-        kube::core::ObjectMeta { name: Some("demo-database".into()), ..Default::default() };
+    secret.metadata.uid = None;
+    secret.metadata.resource_version = None;
+    secret.metadata.managed_fields = None;
     secrets.create(&PostParams::default(), &secret).await.unwrap();
     operator.settles(&place).await;
     assert_eq!(secrets.get("demo-database").await.unwrap().data.unwrap()["password"], password);

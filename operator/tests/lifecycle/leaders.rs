@@ -84,7 +84,7 @@ async fn a_leader_that_was_stopped_writes_nothing_when_it_goes_on() {
     until(&format!("the edit is finished: {spec}"), is_done).await;
     // There is something to repair when it goes on, and one who does.
     let written = changes(&kubernetes, &place, "first").len();
-    place.api::<Deployment>().delete("demo-order", &DeleteParams::default()).await.unwrap();
+    place.api::<Deployment>().delete("demo-payment", &DeleteParams::default()).await.unwrap();
     signal(&first, "CONT").await;
     until("the deployment is back", is_done).await;
     let ended = tokio::time::timeout(Duration::from_secs(60), first.wait()).await;

@@ -60,15 +60,30 @@ async fn overwrite(
         }
     }
     let written = cluster.merge_as(OVERWRITER, namespace, resource, &name, &ours).await?;
-    // Else a field that is not wanted any more one day would stay as somebody's.
-    let others: Vec<_> = written
+    forget_overwriter(cluster, namespace, resource, &written).await
+}
+
+/// Whether an object was overwritten, and not applied after it.
+pub(super) fn is_overwritten(there: &DynamicObject) -> bool {
+    there.managed_fields().iter().any(|entry| entry.manager.as_deref() == Some(OVERWRITER))
+}
+
+/// Else a field that is not wanted any more one day would stay as somebody's.
+pub(super) async fn forget_overwriter(
+    cluster: &Cluster,
+    namespace: &str,
+    resource: &ApiResource,
+    there: &DynamicObject,
+) -> Result<(), Error> {
+    let others: Vec<_> = there
         .managed_fields()
         .iter()
         .filter(|entry| entry.manager.as_deref() != Some(OVERWRITER))
         .collect();
     let forgotten = json!({"metadata": {
         "managedFields": others,
-        "resourceVersion": written.metadata.resource_version,
+        "resourceVersion": there.metadata.resource_version,
     }});
+    let name = there.name_any();
     cluster.merge_as(OVERWRITER, namespace, resource, &name, &forgotten).await.map(|_| ())
 }
