@@ -55,10 +55,8 @@ pub fn status(
     let last = storefront.status.clone().unwrap_or_default();
     let before = last.clone().of_brokers(&ours);
     let mut findings = findings(storefront, observed, outcome, &before);
-    let mut brokers = before.brokers;
     let (mut topics, mut groups, mut lag) = (before.topics, before.groups, before.lag);
     if let (Brokers::Seen(facts), Some(plan)) = (&observed.brokers, outcome.plan()) {
-        brokers = Some(ours);
         topics = facts::topics(facts, plan);
         if let Some(known) = &facts.groups {
             (groups, lag) = facts::groups(known, plan);
@@ -76,7 +74,7 @@ pub fn status(
         conditions: conditions(basis, findings),
         observed_generation: storefront.metadata.generation,
         url: observed.url.clone().or(before.url),
-        brokers,
+        brokers: Some(ours),
         lag,
         topics,
         groups,

@@ -134,11 +134,11 @@ impl Cluster {
         name: &str,
         object: &Value,
     ) -> Result<DynamicObject, Error> {
-        self.may_write(&resource.kind, "merge")?;
+        self.write(&resource.kind, "merge")?;
         let parameters =
             PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
         let (api, patch) = (self.api(namespace, resource), Patch::Merge(object));
-        api.patch(name, &parameters, &patch).await.map_err(|source| Error::Apply {
+        answer(api.patch(name, &parameters, &patch)).await.map_err(|source| Error::Apply {
             kind: resource.kind.clone(),
             name: name.to_owned(),
             source,
@@ -159,7 +159,7 @@ impl Cluster {
             source,
         })?;
         let parameters = PostParams { dry_run: true, ..PostParams::default() };
-        match self.api(namespace, resource).create(&parameters, &dynamic).await {
+        match answer(self.api(namespace, resource).create(&parameters, &dynamic)).await {
             Ok(_) => Ok(true),
             // It has looked at the object before it looked for the name.
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(true),

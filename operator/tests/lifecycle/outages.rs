@@ -12,7 +12,6 @@ use std::{
 use fastrand::Rng;
 use http::Method;
 use kube::ResourceExt;
-use serde_json::Value;
 use storefront_operator::Storefront;
 use storefront_testkit::{Kubernetes, seed};
 
@@ -20,24 +19,27 @@ use crate::{
     abort::{both, made_up},
     controllers::collect_garbage,
     faults::{Call, Fate, Faults},
-    state::{State, assert_same, objects, state, without_kept},
+    state::{assert_same, objects, state, without_kept},
     world::{Operator, Place, define, kubernetes, until},
 };
 
-/// Installs, edits and deletes a shop, and looks at each end.
-async fn live_through(place: &Place, operator: &Operator, both: &[(Value, State); 2]) {
-    place.apply(&both[0].0).await;
-    operator.settles(place).await;
-    let before = made_up(place).await;
-    assert_same(&state(place).await, &both[0].1, "after the install");
-    for (spec, fresh) in [&both[1], &both[0]] {
+/// Installs, edits and deletes a shop in bad times, and looks at it in good ones in between.
+async fn live_through(place: &Place, operator: &Operator, bad: &AtomicBool) {
+    let both = both().await;
+    let mut before = None;
+    for (spec, fresh) in [&both[0], &both[1], &both[0]] {
+        bad.store(true, Ordering::SeqCst);
         place.apply(spec).await;
         operator.settles(place).await;
-        assert_same(&without_kept(state(place).await, fresh), fresh, "after an edit");
+        bad.store(false, Ordering::SeqCst);
+        operator.settles(place).await;
+        assert_same(&without_kept(state(place).await, fresh), fresh, "after bad times");
+        let kept = ["demo-database", "demo-kafka"];
+        let now = made_up(place).await;
+        let now = kept.map(|name| now[name].clone());
+        assert_eq!(*before.get_or_insert_with(|| now.clone()), now);
     }
-    for kept in ["demo-database", "demo-kafka"] {
-        assert_eq!(made_up(place).await[kept], before[kept]);
-    }
+    bad.store(true, Ordering::SeqCst);
     place.delete().await;
     until("the shop is gone", async || place.shop().await.is_none()).await;
     collect_garbage(place).await;
@@ -53,6 +55,8 @@ async fn requests_that_fail_are_made_again_and_not_before_their_time() {
     let asked_to_wait: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
     let too_early: Arc<Mutex<Vec<String>>> = Arc::default();
     let (waiting, early) = (Arc::clone(&asked_to_wait), Arc::clone(&too_early));
+    let bad = Arc::new(AtomicBool::new(true));
+    let is_bad = Arc::clone(&bad);
     let faults = Faults::new(move |call| {
         let request = format!("{} {}", call.method, call.path);
         let mut waiting = waiting.lock().unwrap();
@@ -62,6 +66,9 @@ async fn requests_that_fail_are_made_again_and_not_before_their_time() {
             && since.elapsed() < WAIT
         {
             early.lock().unwrap().push(request.clone());
+        }
+        if !is_bad.load(Ordering::SeqCst) {
+            return Fate::Pass;
         }
         match random.lock().unwrap().u32(..500) {
             0..4 if call.write.is_some() => Fate::Refused(409, None),
@@ -79,7 +86,7 @@ async fn requests_that_fail_are_made_again_and_not_before_their_time() {
     let place = Place::new().await;
     let config = kubernetes().await.config("first").unwrap();
     let operator = Operator::start(faults.client(config), &place.namespace);
-    live_through(&place, &operator, both().await).await;
+    live_through(&place, &operator, &bad).await;
     assert!(faults.happened() > 10, "only {} requests failed", faults.happened());
     assert_eq!(*too_early.lock().unwrap(), Vec::<String>::new());
 }
