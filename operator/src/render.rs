@@ -27,6 +27,7 @@ mod strimzi;
 mod yaml;
 
 use context::Context;
+pub use deployment::CREDENTIALS_HASH;
 pub use images::Images;
 pub use input::{Apis, Generated, Input, Options};
 pub use object::Object;

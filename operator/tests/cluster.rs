@@ -377,3 +377,36 @@ async fn an_attempt_is_a_trace_of_its_steps() {
     assert!(first.contains("storefront-operator"), "the service has no name: {first}");
     operator.stop().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_goes_rolls_nobody() {
+    let world = World::new().await;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kafka"},
+        "stringData": {"username": "shop", "password": "secret"},
+    });
+    let (secrets, apply) = (world.api::<Secret>(), PatchParams::apply("test"));
+    secrets.patch("kafka", &apply, &Patch::Apply(&secret)).await.unwrap();
+    let sasl = json!({"mechanism": "PLAIN", "secretRef": {"name": "kafka"}});
+    world
+        .apply(json!({
+            "payment": {"sandbox": {}},
+            "kafka": {"external": {"bootstrapServers": "127.0.0.1:1", "tls": {}, "sasl": sasl}},
+        }))
+        .await;
+    world.comes_to("SecretsReady", "True", "Found").await;
+    let template = async || {
+        let order = world.api::<Deployment>().get("demo-order").await.unwrap();
+        order.spec.unwrap().template.metadata.unwrap().annotations.unwrap()
+    };
+    let before = template().await;
+    assert!(before.contains_key("storefront.dev/kafka-credentials-hash"), "{before:?}");
+    secrets.delete("kafka", &DeleteParams::default()).await.unwrap();
+    world.comes_to("SecretsReady", "False", "Missing").await;
+    assert_eq!(template().await, before);
+    // One with another password is a rotation, and rolls those who use it.
+    let mut rotated = secret.clone();
+    rotated["stringData"]["password"] = json!("another");
+    secrets.patch("kafka", &apply, &Patch::Apply(&rotated)).await.unwrap();
+    until("those who use it roll", async || template().await != before).await;
+}

@@ -21,7 +21,7 @@ use crate::{
     status::Workload,
 };
 pub use apis::{apis, missing_apis, strimzi_authorization};
-pub use references::References;
+pub use references::{References, credentials_as_they_are};
 
 /// Objects that are looked for by name at once.
 const LOOKS_AT_ONCE: usize = 16;

@@ -190,7 +190,7 @@ impl Work<'_> {
             return Err(Error::SharedPrefix { other });
         }
         let (cluster, namespace) = (&context.cluster, &placement.namespace);
-        let credentials = others.kafka_credentials.clone();
+        let credentials = others.credentials(live);
         let generated =
             observe::generated(cluster, namespace, storefront, live, credentials, random).await?;
         if is_paused(storefront) {

@@ -30,7 +30,8 @@ pub(super) const GRACE_S: i64 = 30;
 pub(super) const REVISIONS: i32 = 3;
 /// Annotation with a hash of what is only read at the start.
 const SETTINGS_HASH: &str = "storefront.dev/settings-hash";
-const CREDENTIALS_HASH: &str = "storefront.dev/kafka-credentials-hash";
+/// Annotation with a hash of what Kafka's clients read only when they connect.
+pub const CREDENTIALS_HASH: &str = "storefront.dev/kafka-credentials-hash";
 /// Measured with order, built for debugging, on SQLite: 26 MB at rest, 62 MB at most while it worked off
 /// 60,000 events of 600 bytes. The rest up to the limit is an estimate of room for larger events, whose
 /// queues are bounded.

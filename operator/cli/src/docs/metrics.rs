@@ -21,6 +21,8 @@ text of a client is ever one. A histogram has the samples `_bucket`, `_sum` and 
 What to watch: `storefront_consumer_lag` and `storefront_outbox_depth` go back to 0 when traffic pauses; \
 `storefront_dead_letters_total`, `storefront_outbox_failed`, `storefront_records_expired_total` and \
 `storefront_payments_total{state=\"held\"}` want a person as soon as they grow.
+
+The operator's own numbers are in [operator.md](operator.md#numbers).
 ";
 
 /// The document.

@@ -30,8 +30,6 @@ use crate::cluster::{Error, Target};
 
 /// Stands for the uid that the API server gives to a new Storefront.
 const NEW_UID: &str = "00000000-0000-0000-0000-000000000000";
-const CREDENTIALS_HASH: &str =
-    "/spec/template/metadata/annotations/storefront.dev~1kafka-credentials-hash";
 
 /// A Storefront as it is, and as it will be.
 pub struct Shops {
@@ -106,7 +104,7 @@ pub async fn around(target: &Target, shops: &Shops, plan: &Plan) -> Result<Seen,
     if secrets {
         looker.others(&mut seen, &shops.after, plan).await?;
     } else if let Ok(generated) = &mut seen.generated {
-        generated.kafka_credentials = credentials_as_they_are(&seen.live);
+        generated.kafka_credentials = observe::credentials_as_they_are(&seen.live);
     }
     Ok(seen)
 }
@@ -220,12 +218,13 @@ impl<'a> Looker<'a> {
         let others = observe::others(&self.cluster, &self.namespace, plan).await;
         let credentials = match others {
             Ok(others) => {
+                let credentials = others.credentials(&seen.live);
                 seen.missing = others.missing;
-                others.kafka_credentials
+                credentials
             }
             Err(error) if error.is_forbidden() => {
                 seen.not_looked_at.push(format!("what the manifest refers to: {}", error.story()));
-                credentials_as_they_are(&seen.live)
+                observe::credentials_as_they_are(&seen.live)
             }
             Err(error) => return Err(self.explained(error)),
         };
@@ -244,10 +243,4 @@ impl<'a> Looker<'a> {
         };
         Ok(())
     }
-}
-
-/// The hash that the pods have now: without a look at the Secrets it is taken to stay.
-fn credentials_as_they_are(live: &Live) -> Option<String> {
-    let hash = live.objects.iter().find_map(|it| it.data.pointer(CREDENTIALS_HASH)?.as_str());
-    hash.map(str::to_owned)
 }

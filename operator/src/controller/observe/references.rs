@@ -7,10 +7,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use kube::core::DynamicObject;
 use sha2::{Digest, Sha256};
 
+use super::Live;
 use crate::{
     controller::{cluster::Cluster, error::Error, kinds},
     plan::{Plan, cluster},
     references::{self, Kind, Missing},
+    render::CREDENTIALS_HASH,
 };
 
 /// Settings that name what Kafka's clients read once for each connection.
@@ -33,6 +35,23 @@ impl References {
     pub fn needs_for_kafka(&self, secret: &str) -> bool {
         self.kafka_names.contains(secret)
     }
+
+    /// The hash for the pods of those who use Kafka. While something is missing it is the one that they have:
+    /// pods that run go on, and none is made that could not start.
+    pub fn credentials(&self, live: &Live) -> Option<String> {
+        let is_missing = |missing: &Missing| self.needs_for_kafka(&missing.reference.name);
+        let kept = self.missing.iter().any(is_missing).then(|| credentials_as_they_are(live));
+        kept.flatten().or_else(|| self.kafka_credentials.clone())
+    }
+}
+
+/// The hash that the pods have now.
+pub fn credentials_as_they_are(live: &Live) -> Option<String> {
+    let hash = |object: &DynamicObject| {
+        let annotations = object.data.pointer("/spec/template/metadata/annotations")?;
+        annotations.get(CREDENTIALS_HASH)?.as_str().map(str::to_owned)
+    };
+    live.objects.iter().find_map(hash)
 }
 
 pub(super) async fn look(
