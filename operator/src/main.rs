@@ -70,6 +70,12 @@ struct Arguments {
 }
 
 impl Arguments {
+    fn candidate(&self, client: &Client, identity: &str) -> Option<Candidate> {
+        let namespace = self.lease_namespace.clone()?;
+        let (client, lease) = (client.clone(), self.lease.clone());
+        Some(Candidate { client, namespace, lease, identity: identity.to_owned() })
+    }
+
     fn options(&self) -> Options {
         let own = Options::default();
         let or = |written: &Option<String>, own: String| written.clone().unwrap_or(own);
@@ -111,12 +117,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let identity = arguments.identity.clone();
     let identity =
         identity.unwrap_or_else(|| format!("storefront-operator-{}", uuid::Uuid::new_v4()));
-    let candidate = arguments.lease_namespace.clone().map(|namespace| Candidate {
-        client: client.clone(),
-        namespace,
-        lease: arguments.lease.clone(),
-        identity: identity.clone(),
-    });
+    let candidate = arguments.candidate(&client, &identity);
     let fence = if candidate.is_some() { Fence::default() } else { Fence::open() };
     let stop = stop_signal();
     tokio::pin!(stop);
