@@ -14,7 +14,7 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use crate::{ConnectionError, InspectError, Session, properties};
+use crate::{Cause, ConnectionError, InspectError, Session, properties};
 
 /// Where a broker on this machine listens.
 pub const DEFAULT_BROKERS: &str = "127.0.0.1:9092";
@@ -28,6 +28,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 const DEFAULT_PORT: &str = ":9092";
 /// Never stored with, never joined: librdkafka wants a name before it reads partitions.
 const GROUP: &str = "storefront-inspect";
+
+/// Settings that say whom to trust.
+const CA_KEYS: &[&str] = &["ssl.ca.location", "ssl.ca.pem", "ssl.keystore.location"];
 
 const BOOTSTRAP_SERVERS: &str = "bootstrap.servers";
 
@@ -114,7 +117,7 @@ impl Connection {
     /// Any client's settings.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Error);
+        config.set_log_level(RDKafkaLogLevel::Info);
         for (key, value) in [
             ("client.id", "storefront"),
             ("allow.auto.create.topics", "false"),
@@ -122,11 +125,16 @@ impl Connection {
             // Tries again soon: an embedded broker is there at once.
             ("reconnect.backoff.ms", "50"),
             ("reconnect.backoff.max.ms", "1000"),
-            ("log.connection.close", "false"),
+            // Brokers that hang up at once say by that what they want: a client is here for a moment.
+            ("log.connection.close", "true"),
         ] {
             config.set(key, value);
         }
         config.set("socket.timeout.ms", LIMIT.as_millis().to_string());
+        // The usual authorities where systems keep them: OpenSSL, which is linked in, looks elsewhere.
+        if !self.properties.keys().any(|key| CA_KEYS.contains(&key.as_str())) {
+            config.set("ssl.ca.location", "probe");
+        }
         for (key, value) in &self.properties {
             config.set(key, value);
         }
@@ -158,14 +166,23 @@ impl Listening {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The last one, unless it says less than one before: after a refused password comes that all
+    /// brokers are down.
     fn keep(&self, text: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let says_more = |before: &String| {
+            Cause::of(text).is_none() && Cause::of(before).is_some()
+                || text.ends_with("brokers are down")
+        };
+        if !last.as_ref().is_some_and(says_more) {
+            *last = Some(text.to_owned());
+        }
     }
 }
 
 impl ClientContext for Listening {
-    fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
-        if (level as i32) <= RDKafkaLogLevel::Error as i32 {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" || (level as i32) <= RDKafkaLogLevel::Error as i32 {
             self.keep(plain(message));
         }
     }
@@ -177,13 +194,14 @@ impl ClientContext for Listening {
 
 impl ConsumerContext for Listening {}
 
-/// Without the names of librdkafka's threads and clients that stand before what happened.
+/// Without the names of librdkafka's threads and clients that stand before what happened, and without how
+/// long it took, which is another each time.
 fn plain(message: &str) -> &str {
     let mut rest = message;
     while let Some(after) = rest.strip_prefix('[').and_then(|rest| rest.split_once("]: ")) {
         rest = after.1;
     }
-    rest
+    rest.split_once(" (after ").map_or(rest, |(what, _)| what)
 }
 
 #[cfg(test)]
@@ -211,6 +229,6 @@ mod tests {
             plain("[thrd:sasl_ssl://a:1/boot]: sasl_ssl://a:1: refused"),
             "sasl_ssl://a:1: refused"
         );
-        assert_eq!(plain("refused"), "refused");
+        assert_eq!(plain("refused (after 3ms in state CONNECT)"), "refused");
     }
 }

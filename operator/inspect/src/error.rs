@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use rdkafka::error::KafkaError;
 
+use crate::Cause;
+
 /// Why there is no way to the brokers, before any of them was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
@@ -92,8 +94,26 @@ pub enum InspectError {
 
 fn what_was_said(said: Option<&String>) -> String {
     match said {
-        Some(said) => format!(": {said}"),
+        Some(said) => match Cause::of(said) {
+            Some(cause) => {
+                format!(": {} ({said}); {} in --kafka-config", cause.words(), settings(cause))
+            }
+            None => format!(": {said}"),
+        },
         None => ": check --kafka, and --kafka-config when they want TLS or a password".into(),
+    }
+}
+
+/// Settings to look after, as a file of client settings has them.
+fn settings(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Password => "check sasl.mechanism, sasl.username and sasl.password",
+        Cause::Certificate => {
+            "use a name in --kafka that the certificate is for, and name its authority's certificate in ssl.ca.location"
+        }
+        Cause::ClientCertificate => "set ssl.certificate.location, and ssl.key.location",
+        Cause::NeedlessTls => "set security.protocol to PLAINTEXT or SASL_PLAINTEXT",
+        Cause::HangUp => "set security.protocol to SSL, SASL_SSL or SASL_PLAINTEXT",
     }
 }
 
@@ -109,6 +129,14 @@ fn span(start: i64, end: i64) -> String {
 }
 
 impl InspectError {
+    /// What has to be changed before brokers answer, if it is known.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::NoAnswer { said: Some(said), .. } => Cause::of(said),
+            _ => None,
+        }
+    }
+
     /// A fixed word for scripts and metrics.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -29,5 +29,6 @@ pub use record::{Content, Headers, Record, tame};
 pub use scope::{Scope, is_for_dead_letters};
 pub use send::{Removed, Sent};
 pub use session::Session;
+pub use storefront_contract::Cause;
 pub use topics::{Broker, Cluster, Topic, TopicPartition};
 pub use words::{cart, summary};

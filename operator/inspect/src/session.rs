@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rdkafka::{
@@ -13,10 +14,15 @@ use rdkafka::{
 };
 
 use crate::{
-    Cluster, Connection, InspectError, Topic,
+    Cause, Cluster, Connection, InspectError, Topic,
     connection::{LIMIT, Listening},
     topics,
 };
+
+/// How long the first question may take, and each that follows without an answer: 10 s, all together.
+const TRIES_S: [u64; 4] = [1, 2, 3, 4];
+/// Events that a client may have kept.
+const EVENTS_MAX: usize = 100;
 
 /// A partition: topic and number.
 pub(crate) type Key = (String, i32);
@@ -81,9 +87,19 @@ impl Session {
 
     /// Brokers and every topic, without offsets.
     pub(crate) fn layout(&self) -> Result<Cluster, InspectError> {
-        let metadata =
-            self.client.fetch_metadata(None, LIMIT).map_err(|error| self.no_answer(error))?;
-        Ok(topics::cluster(&metadata))
+        let mut tries = TRIES_S.iter().map(|seconds| Duration::from_secs(*seconds));
+        let first = tries.next().unwrap_or(LIMIT);
+        let mut answer = self.client.fetch_metadata(None, first);
+        for limit in tries {
+            let Err(error) = answer else { break };
+            // A client tries again for ever what will never be: a password that is wrong.
+            let error = self.no_answer(error);
+            if error.cause().is_some_and(Cause::lasts) {
+                return Err(error);
+            }
+            answer = self.client.fetch_metadata(None, limit);
+        }
+        Ok(topics::cluster(&answer.map_err(|error| self.no_answer(error))?))
     }
 
     /// One topic's partitions without offsets; an error that names similar ones when it is not there.
@@ -158,6 +174,10 @@ impl Session {
     }
 
     pub(crate) fn no_answer(&self, source: KafkaError) -> InspectError {
+        // What the client has met waits in its queue until somebody asks.
+        for _ in 0..EVENTS_MAX {
+            drop(self.client.poll(Duration::ZERO));
+        }
         let brokers = self.connection.brokers().to_owned();
         InspectError::NoAnswer { brokers, said: self.listening.last(), source: Box::new(source) }
     }

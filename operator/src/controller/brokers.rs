@@ -9,7 +9,7 @@ use std::{
 use kube::{Resource, ResourceExt};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde_json::json;
-use storefront_inspect::{Cluster, InspectError, Scope, Session};
+use storefront_inspect::{Cause, Cluster, InspectError, Scope, Session};
 
 use crate::{
     api::{self, Storefront},
@@ -214,7 +214,14 @@ pub(crate) fn trouble(storefront: &Storefront, error: &InspectError) -> Trouble 
     };
     let (brokers, why) = match error {
         InspectError::Unreachable { brokers, source } => (brokers, source.to_string()),
-        InspectError::NoAnswer { brokers, said: Some(said), .. } => (brokers, said.clone()),
+        InspectError::NoAnswer { brokers, said: Some(said), .. } => {
+            let (why, remedy) = match Cause::of(said) {
+                Some(cause) => (format!("{} ({said})", cause.words()), remedy(cause, field)),
+                None => (said.clone(), format!("check {field}")),
+            };
+            let message = format!("the brokers {brokers} do not answer: {why}; {remedy}");
+            return Trouble { reason: "Unreachable".into(), message };
+        }
         InspectError::NoAnswer { brokers, source, .. } => (brokers, plainly(source)),
         other => {
             let message = format!("{other}: look after {field}");
@@ -223,6 +230,23 @@ pub(crate) fn trouble(storefront: &Storefront, error: &InspectError) -> Trouble 
     };
     let message = format!("the brokers {brokers} do not answer: {why}; check {field}");
     Trouble { reason: "Unreachable".into(), message }
+}
+
+/// What to do about it in the manifest.
+fn remedy(cause: Cause, field: &str) -> String {
+    match cause {
+        Cause::Password => {
+            format!("check {field}.sasl: its mechanism, and username and password in its Secret")
+        }
+        Cause::Certificate => format!(
+            "give their authority's certificate in {field}.tls.caSecretRef, and write names in {field}.bootstrapServers that the certificate is for"
+        ),
+        Cause::ClientCertificate => {
+            format!("write a listener in {field}.bootstrapServers that asks for a password instead")
+        }
+        Cause::NeedlessTls => format!("leave out {field}.tls, or write a port that speaks TLS"),
+        Cause::HangUp => format!("write {field}.tls: {{}}, or {field}.sasl, if they want that"),
+    }
 }
 
 /// A look that got no answer. Among others that did, one such says little: only a second one is told. What

@@ -29,6 +29,8 @@ use crate::{
 
 /// APIs come and go with what is installed; asking for each attempt would be too often.
 const APIS_KNOWN_FOR: Duration = Duration::from_secs(60);
+/// Of one that a shop waits for.
+const APIS_MISSING_FOR: Duration = Duration::from_secs(10);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 /// Brokers are asked this often about topics and lag.
@@ -58,7 +60,7 @@ impl Context {
     pub async fn apis(&self, storefront: &Storefront) -> Result<Apis, Error> {
         let known = self.apis.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((at, mut apis)) = known
-            && at.elapsed() < APIS_KNOWN_FOR
+            && at.elapsed() < known_for(storefront, &apis)
         {
             // Of this shop's own brokers: another shop's say nothing about them.
             apis.strimzi_authorization =
@@ -106,6 +108,11 @@ impl Context {
 /// Namespace and name.
 pub(crate) fn shop(storefront: &Storefront) -> Shop {
     (storefront.namespace().unwrap_or_default(), storefront.name_any())
+}
+
+fn known_for(storefront: &Storefront, apis: &Apis) -> Duration {
+    let waits = !observe::missing_apis(storefront, apis).is_empty();
+    if waits { APIS_MISSING_FOR } else { APIS_KNOWN_FOR }
 }
 
 fn key(storefront: &Storefront) -> String {

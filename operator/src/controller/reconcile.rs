@@ -117,7 +117,8 @@ async fn attempt(
     *writes = attempt.writes;
     result?;
     let look_again = context.looks.next(storefront).unwrap_or(RESYNC);
-    let wait = if attempt.observed.missing.is_empty() { RESYNC } else { RESYNC_MISSING };
+    let complete = attempt.observed.missing.is_empty() && attempt.observed.missing_apis.is_empty();
+    let wait = if complete { RESYNC } else { RESYNC_MISSING };
     let wait = wait.min(look_again);
     Ok((Action::requeue(wait), Some(wait)))
 }

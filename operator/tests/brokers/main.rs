@@ -4,5 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed expectation fails the test")]
 
 mod broker;
+mod optional;
+mod secured;
 mod troubles;
 mod world;

@@ -7,7 +7,7 @@ use storefront_testkit::{Kafka, eventually};
 
 use crate::{
     broker::{Blackhole, Door, Others, refused},
-    world::{LIMIT, Shop, World},
+    world::{LIMIT, Shop, World, on_brokers},
 };
 
 /// How long a shop in trouble is watched.
@@ -35,12 +35,8 @@ fn external(bootstrap: &str, prefix: &str, mut topics: Value) -> Value {
     if topics["replicationFactor"].is_null() {
         topics["replicationFactor"] = json!(1);
     }
-    json!({
-        "payment": {"sandbox": {}},
-        "kafka": {
-            "external": {"bootstrapServers": bootstrap}, "prefix": prefix, "topics": topics,
-        },
-    })
+    let external = json!({"bootstrapServers": bootstrap});
+    on_brokers(&json!({"external": external, "prefix": prefix, "topics": topics}))
 }
 
 /// What is said of the shop, without what differs from run to run.
@@ -52,6 +48,11 @@ fn assert_text(shop: &Shop<'_>, text: &str) {
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!(format!("trouble_{}", shop.name), text);
     });
+}
+
+/// Brokers learn from one another what is there, after a moment.
+async fn has_all(others: &Others) {
+    eventually(LIMIT, "all topics", async || others.topics().keys().eq(TOPICS)).await;
 }
 
 /// Nobody knocks again and again while nothing changes.
@@ -95,7 +96,7 @@ async fn a_topic_of_somebody_else(world: &World, bootstrap: &str) {
     shop.apply(&external(&address, &others.prefix, json!({"adopt": true}))).await;
     shop.comes_to("TopicsReady", "True", "AsPlanned").await;
     assert!(shop.ledger().await.contains(&format!("{}order-successful", others.prefix)));
-    assert!(others.topics().keys().eq(TOPICS), "{:?}", others.topics());
+    has_all(&others).await;
 }
 
 async fn topics_with_too_many_and_too_few_partitions(world: &World, bootstrap: &str) {
@@ -116,9 +117,13 @@ async fn topics_with_too_many_and_too_few_partitions(world: &World, bootstrap: &
     assert_eq!(others.topics()["order-successful"], 2);
     shop.apply(&spec(json!({"adopt": true, "partitions": 5, "allowPartitionGrowth": true}))).await;
     shop.comes_to("TopicsReady", "True", "AsPlanned").await;
-    assert!(others.topics().values().all(|partitions| *partitions == 5));
-    let status = shop.get().await.unwrap().status.unwrap();
-    assert!(status.topics.iter().all(|topic| topic.partitions == 5));
+    let all_five = async || others.topics().values().all(|partitions| *partitions == 5);
+    eventually(LIMIT, "five partitions of each", all_five).await;
+    eventually(LIMIT, "the status tells of five", async || {
+        let status = shop.get().await.unwrap().status.unwrap();
+        status.topics.iter().all(|topic| topic.partitions == 5)
+    })
+    .await;
 }
 
 async fn more_copies_than_brokers(world: &World, bootstrap: &str) {
@@ -159,7 +164,7 @@ async fn a_broker_hangs(world: &World) {
     shop.comes_to("KafkaReady", "True", "Reachable").await;
     kafka.pause().unwrap();
     // An edit, so that nobody waits for the minute.
-    spec["services"] = json!({"order": {"replicas": 2}});
+    spec["services"]["order"] = json!({"replicas": 2});
     shop.apply(&spec).await;
     shop.comes_to("KafkaReady", "False", "Unreachable").await;
     assert_told(&shop, "-", &address).await;
@@ -197,10 +202,14 @@ async fn topics_are_changed_by_hand_and_go_with_the_shop(world: &World, bootstra
     let hours = "3600000";
     let theirs = [("retention.ms", hours), ("segment.ms", hours)];
     others.configure("order-successful", &theirs).await;
+    eventually(LIMIT, "the change by hand", async || {
+        others.config("order-successful", "segment.ms").await == hours
+    })
+    .await;
     others.delete("email-successful").await;
-    spec["services"] = json!({"order": {"replicas": 2}});
+    spec["services"]["order"] = json!({"replicas": 2});
     shop.apply(&spec).await;
-    eventually(LIMIT, "the topic is back", async || others.topics().keys().eq(TOPICS)).await;
+    has_all(&others).await;
     shop.comes_to("TopicsReady", "True", "AsPlanned").await;
     eventually(LIMIT, "the setting is as written", async || {
         others.config("order-successful", "retention.ms").await == "86400000"
@@ -216,7 +225,8 @@ async fn topics_are_changed_by_hand_and_go_with_the_shop(world: &World, bootstra
     others.make("unrelated", 1).await;
     shop.delete().await;
     shop.is_gone().await;
-    assert!(others.topics().keys().eq(["unrelated"]), "{:?}", others.topics());
+    eventually(LIMIT, "its topics are gone", async || others.topics().keys().eq(["unrelated"]))
+        .await;
     assert_eq!(shop.ledger().await, Vec::<String>::new());
 }
 
@@ -227,7 +237,7 @@ async fn a_shop_is_deleted_and_keeps_its_topics(world: &World, bootstrap: &str) 
     shop.comes_to("TopicsReady", "True", "AsPlanned").await;
     shop.delete().await;
     shop.is_gone().await;
-    assert!(others.topics().keys().eq(TOPICS), "{:?}", others.topics());
+    has_all(&others).await;
     // The same name finds its own again.
     shop.apply(&spec).await;
     shop.comes_to("TopicsReady", "True", "AsPlanned").await;
@@ -245,9 +255,7 @@ async fn a_shop_is_deleted_while_its_brokers_are_gone(world: &World) {
         }},
         "data": {"topics": "order-successful"},
     });
-    let maps = world.api::<k8s_openapi::api::core::v1::ConfigMap>();
-    let apply = kube::api::PatchParams::apply("test");
-    maps.patch("orphan-topics", &apply, &kube::api::Patch::Apply(&ledger)).await.unwrap();
+    world.apply(&ledger).await;
     shop.apply(&external(&address, "", json!({"deletionPolicy": "Delete"}))).await;
     shop.comes_to("KafkaReady", "False", "Unreachable").await;
     let began = Instant::now();

@@ -1,6 +1,9 @@
 //! A controller in this process that looks after one namespace of a real Kubernetes API.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{
     api::{
@@ -10,17 +13,18 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
+    core::{ApiResource, DynamicObject},
 };
 use serde_json::{Value, json};
 use storefront_operator::{
     Storefront,
-    controller::{self, Run, leader::Fence, metrics::Metrics},
+    controller::{self, Run, kinds, leader::Fence, metrics::Metrics},
     crd,
     render::Options,
 };
-use storefront_testkit::{eventually, eventually_some};
+use storefront_testkit::eventually;
 use tokio::sync::oneshot;
 
 /// Loaded machines take long.
@@ -72,6 +76,35 @@ impl World {
         Shop { world: self, name: name.to_owned() }
     }
 
+    /// Applies an object of any kind, by its own `apiVersion` and `kind`, as somebody else.
+    pub async fn apply(&self, object: &Value) {
+        let text = |field: &str| object[field].as_str().unwrap();
+        let resource = kinds::resource(text("apiVersion"), text("kind"));
+        let api = self.objects(&resource);
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let apply = PatchParams::apply("test").force();
+        api.patch(name, &apply, &Patch::Apply(object)).await.unwrap();
+    }
+
+    pub async fn secret(&self, name: &str, values: &[(&str, &str)]) {
+        let values: BTreeMap<_, _> = values.iter().copied().collect();
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values,
+        }))
+        .await;
+    }
+
+    pub fn objects(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, resource)
+    }
+
+    /// Names of a kind's objects; none where it is not served.
+    pub async fn names(&self, api_version: &str, kind: &str) -> BTreeSet<String> {
+        let objects = self.objects(&kinds::resource(api_version, kind));
+        let list = objects.list(&ListParams::default()).await;
+        list.into_iter().flatten().map(|object| object.name_any()).collect()
+    }
+
     /// Attempts until now, of all shops.
     pub fn attempts(&self) -> u64 {
         let text = self.metrics.text();
@@ -93,6 +126,16 @@ pub async fn define(client: &Client, definition: &Value) {
         conditions.into_iter().any(|c| c.type_ == "Established" && c.status == "True")
     })
     .await;
+}
+
+/// A shop on brokers of others with no more than one service: brokers are what is looked at here.
+pub fn on_brokers(kafka: &Value) -> Value {
+    let off = json!({"enabled": false});
+    json!({
+        "payment": {"sandbox": {}},
+        "kafka": kafka,
+        "services": {"analytics": off, "email": off, "gateway": off, "payment": off},
+    })
 }
 
 /// One Storefront.
@@ -129,7 +172,6 @@ impl Shop<'_> {
 
     /// Waits for a condition's status and reason, and answers with its message.
     pub async fn comes_to(&self, type_: &str, status: &str, reason: &str) -> String {
-        let what = format!("{}: {type_} is {status} ({reason})", self.name);
         let look = async || {
             let shop = self.get().await?;
             let current = shop.metadata.generation;
@@ -137,7 +179,17 @@ impl Shop<'_> {
             let found = known.conditions.into_iter().find(|found| found.type_ == type_)?;
             (found.status == status && found.reason == reason).then_some(found.message)
         };
-        eventually_some(LIMIT, &what, look).await
+        let end = Instant::now() + LIMIT;
+        loop {
+            if let Some(message) = look().await {
+                return message;
+            }
+            if Instant::now() > end {
+                let told = self.conditions().await;
+                panic!("{}: no {type_}={status} {reason} within {LIMIT:?}:\n{told}", self.name);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// What is said about the shop as a whole and about its brokers, one condition a line.

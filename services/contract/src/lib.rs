@@ -6,6 +6,7 @@
 pub mod asyncapi;
 pub mod cart;
 pub mod catalog;
+pub mod cause;
 pub mod color;
 pub mod envelope;
 pub mod events;
@@ -21,6 +22,7 @@ pub mod shop;
 pub mod topics;
 
 pub use catalog::{CATALOG, Http, ServiceDef, ServiceId, service};
+pub use cause::Cause;
 pub use color::Color;
 pub use envelope::{Envelope, headers};
 pub use events::{

@@ -4,7 +4,10 @@
 use std::path::Path;
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
-use storefront_contract::settings::{KafkaSecurity, KafkaSettings};
+use storefront_contract::{
+    Cause,
+    settings::{KafkaSecurity, KafkaSettings},
+};
 
 use crate::secret::{SecretError, SecretFile};
 
@@ -114,8 +117,15 @@ fn security(config: &mut ClientConfig, security: &KafkaSecurity) -> Result<(), S
         (true, true) => "sasl_ssl",
     };
     config.set("security.protocol", protocol);
-    if let Some(path) = &security.ca_file {
-        config.set("ssl.ca.location", path.to_string_lossy());
+    match &security.ca_file {
+        Some(path) => {
+            config.set("ssl.ca.location", path.to_string_lossy());
+        }
+        // Where systems keep the usual authorities: OpenSSL, which is linked in, looks elsewhere.
+        None if security.tls => {
+            config.set("ssl.ca.location", "probe");
+        }
+        None => {}
     }
     if let Some(sasl) = &security.sasl {
         let read = |path: &Path| SecretFile::new(path).read();
@@ -136,9 +146,30 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
         | RDKafkaLogLevel::Critical
         | RDKafkaLogLevel::Error
         | RDKafkaLogLevel::Warning => {
-            tracing::warn!(target: "storefront_runtime::kafka", facility, "{message}");
+            if let Some(cause) = Cause::of(message).filter(|cause| cause.lasts()) {
+                let (what, settings) = (cause.words(), settings(cause));
+                tracing::warn!(
+                    target: "storefront_runtime::kafka", facility,
+                    "the brokers cannot be used: {what}; check {settings}: {message}"
+                );
+            } else {
+                tracing::warn!(target: "storefront_runtime::kafka", facility, "{message}");
+            }
         }
         _ => tracing::debug!(target: "storefront_runtime::kafka", facility, "{message}"),
+    }
+}
+
+/// Settings to look after.
+fn settings(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Password => {
+            "KAFKA_SASL_MECHANISM, and what is in KAFKA_SASL_USERNAME_FILE and KAFKA_SASL_PASSWORD_FILE"
+        }
+        Cause::Certificate => "KAFKA_CA_FILE, and the names in KAFKA_BROKERS",
+        Cause::ClientCertificate | Cause::NeedlessTls | Cause::HangUp => {
+            "KAFKA_TLS, and the ports in KAFKA_BROKERS"
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A real Apache Kafka: one node, broker and controller in one JVM, tuned to start fast and stay small.
 
 use std::{
+    fmt::Write as _,
     fs,
     sync::Arc,
     time::{Duration, Instant},
@@ -38,23 +39,44 @@ struct Own {
     folder: Folder, // after the server: that one removes it, if there is one
 }
 
+/// What a broker has beside its plain listener.
+#[derive(Default)]
+pub(crate) struct More {
+    /// Name, security protocol and port of further listeners.
+    pub(crate) listeners: Vec<(&'static str, &'static str, u16)>,
+    /// Further lines of its properties file.
+    pub(crate) properties: String,
+    /// SCRAM users, as Kafka's own tool takes them.
+    pub(crate) users: Vec<String>,
+}
+
 impl Kafka {
     /// A broker that this test alone uses, and may kill.
     pub async fn private() -> anyhow::Result<Self> {
-        Self::with_flags(&[]).await
+        Self::start_new(&[], |_| Ok(More::default())).await
     }
 
     /// The same, and it writes down each request: see `requests`.
     pub async fn private_with_requests() -> anyhow::Result<Self> {
-        Self::with_flags(LOG_REQUESTS).await
+        Self::start_new(LOG_REQUESTS, |_| Ok(More::default())).await
     }
 
-    async fn with_flags(flags: &'static [&'static str]) -> anyhow::Result<Self> {
+    /// The same with more; `more` is asked again for each attempt, and may write into the folder.
+    pub(crate) async fn with(
+        more: impl FnMut(&Folder) -> anyhow::Result<More>,
+    ) -> anyhow::Result<Self> {
+        Self::start_new(&[], more).await
+    }
+
+    async fn start_new(
+        flags: &'static [&'static str],
+        mut more: impl FnMut(&Folder) -> anyhow::Result<More>,
+    ) -> anyhow::Result<Self> {
         let mut problem = anyhow::anyhow!("no attempt was made");
         for _ in 0..START_ATTEMPTS {
             let folder = Folder::new("kafka")?;
             let [client, controller] = ports::free()?;
-            format(&folder, client, controller)?;
+            format(&folder, client, controller, &more(&folder)?)?;
             let kafka = Self {
                 bootstrap: format!("127.0.0.1:{client}"),
                 own: Some(Arc::new(Own { server: Slot::default(), flags, folder })),
@@ -144,15 +166,24 @@ fn java(flags: &[&str], words: &[&str]) -> anyhow::Result<Vec<String>> {
     Ok(fixed.iter().chain(flags).chain(&classes).chain(words).map(ToString::to_string).collect())
 }
 
-fn format(folder: &Folder, client: u16, controller: u16) -> anyhow::Result<()> {
+fn format(folder: &Folder, client: u16, controller: u16, more: &More) -> anyhow::Result<()> {
     let settings = folder.text("server.properties");
+    let (mut addresses, mut protocols) = (String::new(), String::new());
+    for (name, protocol, port) in &more.listeners {
+        write!(addresses, ",{name}://127.0.0.1:{port}")?;
+        write!(protocols, ",{name}:{protocol}")?;
+    }
     let text = include_str!("server.properties")
+        .replace("{listeners}", &addresses)
+        .replace("{protocols}", &protocols)
         .replace("{client}", &client.to_string())
         .replace("{controller}", &controller.to_string())
         .replace("{data}", &folder.text("data"));
-    fs::write(&settings, text)?;
+    fs::write(&settings, text + &more.properties)?;
     let cluster = "AAAAAAAAAAAAAAAAAAAAAA"; // any 16 bytes in base64
-    let words = java(&[], &["kafka.tools.StorageTool", "format", "-t", cluster, "-c", &settings])?;
+    let mut words = vec!["kafka.tools.StorageTool", "format", "-t", cluster, "-c", &settings];
+    words.extend(more.users.iter().flat_map(|user| ["--add-scram", user]));
+    let words = java(&[], &words)?;
     let output = std::process::Command::new(&words[0])
         .args(&words[1..])
         .output()

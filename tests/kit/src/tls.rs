@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
@@ -25,6 +27,8 @@ impl Authority {
     pub fn new() -> anyhow::Result<Self> {
         let mut parameters = CertificateParams::new(Vec::new())?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Two authorities of one name cannot be told apart.
+        parameters.distinguished_name = named(&format!("authority {:08x}", fastrand::u32(..)));
         Ok(Self { issuer: CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)? })
     }
 
@@ -36,6 +40,17 @@ impl Authority {
     /// Writes its certificate to a file.
     pub fn write(&self, file: &Path) -> anyhow::Result<()> {
         Ok(std::fs::write(file, self.pem())?)
+    }
+
+    /// A certificate for these names (DNS or addresses) with its key, both in PEM.
+    pub fn certificate(&self, names: &[&str]) -> anyhow::Result<(String, String)> {
+        let key = KeyPair::generate()?;
+        let alternatives: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let mut parameters = CertificateParams::new(alternatives)?;
+        // OpenSSL takes a certificate that is named as its issuer for a self-signed one.
+        parameters.distinguished_name = named(names.first().copied().unwrap_or_default());
+        let certificate = parameters.signed_by(&key, &self.issuer)?;
+        Ok((certificate.pem(), key.serialize_pem()))
     }
 
     /// The TLS side of a server that is known by `name`, a DNS name or an address.
@@ -71,4 +86,10 @@ impl Authority {
         });
         Ok(address)
     }
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
 }
