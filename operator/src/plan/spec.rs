@@ -48,7 +48,7 @@ impl StorefrontSpec {
     }
 
     /// Which brokers these are, as far as one manifest can say: others are others when this differs.
-    pub(crate) fn brokers(&self) -> String {
+    pub fn brokers(&self) -> String {
         match (self.external_kafka(), self.strimzi()) {
             (Some(external), _) => format!("external {}", external.bootstrap_servers),
             (None, Some(strimzi)) => format!("strimzi {}", strimzi.cluster),

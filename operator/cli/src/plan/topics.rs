@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use storefront_operator::{
     Storefront,
-    api::{Kafka, TopicStatus},
+    api::TopicStatus,
     controller::observe::Live,
     names,
     plan::{BrokerTopic, Plan, TopicChange, TopicPlan, topic_changes},
@@ -53,27 +53,20 @@ pub struct Edit<'a> {
 impl Edit<'_> {
     /// The shop leaves its brokers for others.
     pub fn moves(&self) -> bool {
-        self.before.is_some_and(|before| {
-            place(before.spec.kafka.as_ref()) != place(self.after.spec.kafka.as_ref())
-        })
+        self.before.is_some_and(|before| before.spec.brokers() != self.after.spec.brokers())
     }
 
     fn known(&self) -> &[TopicStatus] {
+        let wanted = self.after.spec.brokers();
         match self.before.and_then(|before| before.status.as_ref()) {
-            Some(status) if !self.moves() => &status.topics,
+            // Of a shop that has moved the status may still tell of the brokers that it has left.
+            Some(status)
+                if !self.moves() && status.brokers.as_ref().is_none_or(|of| *of == wanted) =>
+            {
+                &status.topics
+            }
             _ => &[],
         }
-    }
-}
-
-/// Which brokers, in words that differ when they do.
-fn place(kafka: Option<&Kafka>) -> String {
-    let external = kafka.and_then(|kafka| kafka.external.as_ref());
-    let strimzi = kafka.and_then(|kafka| kafka.strimzi.as_ref());
-    match (external, strimzi) {
-        (Some(external), _) => external.bootstrap_servers.replace(' ', ""),
-        (_, Some(strimzi)) => format!("strimzi {}", strimzi.cluster),
-        _ => "managed".to_owned(),
     }
 }
 
