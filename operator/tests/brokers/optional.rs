@@ -172,7 +172,7 @@ async fn projected(world: &World, source: &VolumeProjection) -> Vec<(String, Str
         match values.get(&item.key) {
             Some(value) => files.push((item.path.clone(), value.clone())),
             None => {
-                assert!(optional, "no key {} for {}: the pod would not start", item.key, item.path)
+                assert!(optional, "no key {} for {}: the pod would not start", item.key, item.path);
             }
         }
     }
