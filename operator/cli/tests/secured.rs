@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed expectation fails the test")]
 
-use std::{fs, path::Path, process::Command};
+use std::{fmt::Write, fs, path::Path, process::Command};
 
 use storefront_testkit::{Authority, Listener, SecuredKafka, create_topics, produce};
 
@@ -83,7 +83,7 @@ async fn the_tools_work_over_each_way_and_say_what_is_wrong() {
         let (code, said) = run(folder.path(), &["topics"], &brokers, settings);
         assert_eq!(code, 1, "{name}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
-        told += &format!("{name}: {}\n", said.replace(&brokers, "BROKERS"));
+        writeln!(told, "{name}: {}", said.replace(&brokers, "BROKERS")).unwrap();
     }
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("secured", told);
