@@ -42,6 +42,7 @@ pub const WRONG: &[(Rule, &str)] = &[
     (rules::NO_CLEAR_PASSWORD, "{host: a.example, tls: none, secretRef: {name: smtp}}"),
     (rules::CA_NEEDS_TLS, "{host: a.example, tls: none, caSecretRef: {name: ca, key: ca.crt}}"),
     (rules::HOST, "https://shop.example.com"),
+    (rules::PUBLIC_URL, "https://shop.example.com/cart"),
     (rules::NETWORKS, "[10.0.0.0/33]"),
     (rules::REQUEST_TIMEOUT, "9"),
     (rules::ROUTE_HAS_HOST, "{ingress: {}}"),
