@@ -84,6 +84,7 @@ pub const KIND: &str = "Storefront";
     validation = rules::CURRENCY_STAYS,
     validation = rules::PREFIX_STAYS,
     validation = rules::KAFKA_REPLICAS_STAY,
+    validation = rules::KAFKA_VERSION_STAYS,
     validation = rules::KAFKA_STORAGE_GROWS,
     validation = rules::DATABASE_STORAGE_GROWS
 )]

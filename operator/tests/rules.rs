@@ -273,6 +273,18 @@ const TRANSITIONS: &[(Rule, &str, &str, &str)] = &[
         "kafka: {}",
     ),
     (
+        rules::KAFKA_VERSION_STAYS,
+        "kafka: {managed: {version: 4.2.0}}",
+        "kafka: {external: {}}",
+        "{}",
+    ),
+    (
+        rules::KAFKA_VERSION_STAYS,
+        "kafka: {managed: {version: 4.2.0}}",
+        "kafka: {managed: {version: 4.2.1}}",
+        "kafka: {managed: {replicas: 1}}",
+    ),
+    (
         rules::KAFKA_STORAGE_GROWS,
         "{}",
         "kafka: {managed: {storage: {size: 10240Mi}}}",

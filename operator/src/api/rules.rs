@@ -119,6 +119,11 @@ pub const KAFKA_NO_DOWNGRADE: Rule = (
     "int(self.split('.')[1]) >= int(oldSelf.split('.')[1])",
     "kafka.managed.version cannot go down: an older broker may not read what a newer one wrote",
 );
+/// The operator's own release may be any: a rule cannot compare with it.
+pub const KAFKA_VERSION_STAYS: Rule = (
+    "!(has(oldSelf.kafka) && has(oldSelf.kafka.managed) && has(oldSelf.kafka.managed.version)) || (has(self.kafka) && (has(self.kafka.external) || has(self.kafka.strimzi) || (has(self.kafka.managed) && has(self.kafka.managed.version))))",
+    "kafka.managed.version stays once it is written: without it the brokers get the operator's release, which may be older, and an older broker may not read what a newer one wrote",
+);
 pub const BOOTSTRAP_SERVERS: Rule = (
     "self.matches('^[[:alnum:].-]+:[0-9]{1,5}( *, *[[:alnum:].-]+:[0-9]{1,5})*$')",
     "must be host:port, several separated by commas, such as broker-1.example.com:9092,broker-2.example.com:9092",

@@ -70,6 +70,11 @@ pub const CHANGED: &[(Rule, &str, &str)] = &[
         "{payment: {sandbox: {}}, kafka: {managed: {replicas: 3}}}",
     ),
     (
+        rules::KAFKA_VERSION_STAYS,
+        "{payment: {sandbox: {}}, kafka: {managed: {version: 4.1.0}}}",
+        "payment: {sandbox: {}}",
+    ),
+    (
         rules::KAFKA_STORAGE_GROWS,
         "payment: {sandbox: {}}",
         "{payment: {sandbox: {}}, kafka: {managed: {storage: {size: 9Gi}}}}",
