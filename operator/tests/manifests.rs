@@ -66,6 +66,20 @@ fn a_manifest_beyond_the_limit_is_not_parsed() {
     assert!(error.to_string().contains("at most"), "{error}");
 }
 
+/// Each product compared with each other one, as a rule asks for, would take minutes.
+#[test]
+fn a_list_that_is_much_too_long_is_told_as_that() {
+    let product = |number| format!("    - {{id: p{number}, name: Chai, price: 100}}\n");
+    let products = (0..15_000).map(product).collect::<Vec<_>>().concat();
+    let text = format!(
+        "apiVersion: storefront.dev/v1alpha1\nkind: Storefront\nmetadata: {{name: demo}}\nspec:\n  \
+         currency: INR\n  payment: {{sandbox: {{}}}}\n  catalog:\n   products:\n{products}"
+    );
+    let error = manifest::load("long.yaml", &text).unwrap_err();
+    let told: Vec<_> = error.problems.iter().map(|it| (it.line, it.message.as_str())).collect();
+    assert_eq!(told, [(Some(8), "has 15000 entries; at most 200 are allowed")]);
+}
+
 #[test]
 fn several_storefronts_in_a_file_are_read_and_everything_wrong_is_told() {
     let shop = |name: &str, spec: &str| {

@@ -4,11 +4,12 @@
 use kube::core::cel::{ErrorKind, RootContext, Validator};
 use serde_json::Value;
 
-use super::finding::Finding;
+use super::{finding::Finding, schema};
 use crate::api::{API_VERSION, KIND};
 
 /// Every rule that does not hold, but for those over fields whose shape is wrong already.
 pub(super) fn check(schema: &Value, object: &Value, shape: &[Finding]) -> Vec<Finding> {
+    let object = &schema::within_limits(schema, object);
     let failures = Validator::new().validate_with_context(schema, object, None, Some(&root()));
     failures
         .err()

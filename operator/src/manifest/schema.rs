@@ -40,6 +40,31 @@ pub(super) fn without_nulls(value: &Value) -> Value {
     }
 }
 
+/// Lists as far as they may be: what is too much in one is told as that, and rules that compare each entry
+/// with each other would take minutes over all of it.
+#[cfg(feature = "cel")]
+pub(super) fn within_limits(schema: &Value, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let of = |name: &str| &schema["properties"][name];
+            let fields = fields.iter();
+            let kept = fields.map(|(name, value)| (name.clone(), within_limits(of(name), value)));
+            Value::Object(kept.collect())
+        }
+        Value::Array(entries) => {
+            let entries = entries.iter().take(limit(schema));
+            Value::Array(entries.map(|entry| within_limits(&schema["items"], entry)).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// How many entries a list may have.
+fn limit(schema: &Value) -> usize {
+    let limit = schema["maxItems"].as_u64();
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
 /// Everything about the object's shape that is wrong.
 pub(super) fn check(schema: &Value, object: &Value) -> Vec<Finding> {
     let mut check = Check { root: schema, findings: Vec::new() };
@@ -162,14 +187,14 @@ impl Check<'_> {
     }
 
     fn array(&mut self, schema: &Value, entries: &[Value], path: &str) {
-        if let Some(limit) = schema["maxItems"].as_u64()
-            && entries.len() as u64 > limit
-        {
+        let limit = limit(schema);
+        if entries.len() > limit {
             self.add(path, format!("has {} entries; at most {limit} are allowed", entries.len()));
         }
         for (index, entry) in entries.iter().enumerate() {
             let path = format!("{path}[{index}]");
-            if let Some(again) = said_again(schema, &entries[..index], entry) {
+            let before = &entries[..index.min(limit)];
+            if let Some(again) = said_again(schema, before, entry) {
                 self.add(&path, format!("{} is there twice; write it once", shown(again)));
             }
             self.value(&schema["items"], entry, &path);
