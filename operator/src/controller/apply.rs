@@ -210,9 +210,10 @@ pub(crate) fn is_of(shop: &str, there: &DynamicObject) -> Result<(), Error> {
         };
         return if ours { Ok(()) } else { Err(taken()) };
     }
-    let says = |label: &str, value: &str| there.labels().get(label).is_some_and(|is| is == value);
-    let labelled = says(INSTANCE, shop) && says(MANAGED_BY, FIELD_MANAGER);
-    if labelled || there.annotations().contains_key(RETAIN) {
+    let label = |name: &str| there.labels().get(name).map(String::as_str);
+    let labelled = label(INSTANCE) == Some(shop) && label(MANAGED_BY) == Some(FIELD_MANAGER);
+    let retained = there.annotations().contains_key(RETAIN);
+    if labelled || (retained && label(INSTANCE).is_none_or(|instance| instance == shop)) {
         return Ok(());
     }
     Err(Error::Foreign { kind: kind(), name: there.name_any(), shop: shop.to_owned() })
@@ -246,7 +247,9 @@ pub fn is_pruned(there: &DynamicObject, objects: &[Object], uid: &str) -> bool {
     let Some(types) = &there.types else { return false };
     let name = there.name_any();
     let wanted = objects.iter().any(|o| o.kind() == types.kind && o.name() == name);
-    let ours = there.owner_references().iter().any(|owner| owner.uid == uid);
+    // Who is only collected with the shop, as somebody may want for an object of their own, is not ours.
+    let ours =
+        there.owner_references().iter().any(|it| it.uid == uid && it.controller == Some(true));
     let goes_already = there.metadata.deletion_timestamp.is_some();
     let retained = there.annotations().contains_key(RETAIN);
     !wanted && ours && !goes_already && !retained
@@ -304,10 +307,39 @@ mod tests {
             (there(&json!({"name": "demo-order"})), "is not this shop's"),
             (labelled("demo", "Helm"), "is not this shop's"),
             (labelled("other", "storefront-operator"), "is not this shop's"),
+            // Another shop's, which has gone without it.
+            (
+                there(&json!({
+                    "name": "demo-database",
+                    "labels": {INSTANCE: "other"},
+                    "annotations": {RETAIN: "true"},
+                })),
+                "is not this shop's",
+            ),
         ] {
             let refused = is_of("demo", &foreign).unwrap_err();
             assert_eq!((refused.reason(), refused.is_permanent()), ("Conflict", false));
             assert!(refused.to_string().contains(says), "{refused}");
         }
+    }
+
+    #[test]
+    fn only_what_the_shop_controls_is_pruned() {
+        let pruned = |owner: &Value, annotations: &Value| {
+            let metadata = json!({
+                "name": "demo-order", "ownerReferences": [owner], "annotations": annotations,
+            });
+            is_pruned(&there(&metadata), &[], "1")
+        };
+        let owner = |uid: &str, controller: bool| {
+            json!({
+                "apiVersion": API_VERSION, "kind": KIND, "name": "demo", "uid": uid,
+                "controller": controller,
+            })
+        };
+        assert!(pruned(&owner("1", true), &json!({})));
+        assert!(!pruned(&owner("1", false), &json!({})));
+        assert!(!pruned(&owner("2", true), &json!({})));
+        assert!(!pruned(&owner("1", true), &json!({RETAIN: "true"})));
     }
 }
