@@ -10,6 +10,7 @@ pub mod error;
 mod finalize;
 pub mod kinds;
 pub mod leader;
+mod ledger;
 pub mod metrics;
 pub mod observe;
 mod optional;

@@ -85,6 +85,12 @@ impl Session {
         Ok(cluster)
     }
 
+    /// The name that the brokers have given to their cluster: it tells one cluster from another, whatever
+    /// their addresses are.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.client.client().fetch_cluster_id(LIMIT)
+    }
+
     /// Brokers and every topic, without offsets.
     pub(crate) fn layout(&self) -> Result<Cluster, InspectError> {
         let mut tries = TRIES_S.iter().map(|seconds| Duration::from_secs(*seconds));

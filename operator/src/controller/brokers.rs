@@ -18,6 +18,7 @@ use crate::{
         context::{Context, Seen},
         error::Error,
         kinds,
+        ledger::{CLUSTER_KEY, Ledger, TOPICS_KEY},
         observe::{self, Live, References},
         topics::{self, Decision, Ownership},
     },
@@ -26,9 +27,6 @@ use crate::{
     render::RETAIN,
     status::{Brokers, Event, Observed, TopicTrouble, Trouble},
 };
-
-/// Key of the ConfigMap that lists our topics, one a line.
-const LEDGER_KEY: &str = "topics";
 
 /// Looks in a row without an answer, after an answer, until the brokers count as unreachable.
 const TOLD_AFTER: u32 = 2;
@@ -94,12 +92,13 @@ impl Look<'_> {
         let ours = self.storefront.spec.strimzi().is_none() && !self.paused;
         let ask = move || {
             let session = topics::open(&properties)?;
-            let cluster = ours.then(|| session.cluster()).transpose()?;
+            let look = || Ok::<_, InspectError>((session.cluster()?, session.cluster_id()));
+            let cluster = ours.then(look).transpose()?;
             Ok((session, cluster))
         };
         let (session, cluster) = blocking(ask).await?;
         let changed = match cluster {
-            Some(cluster) => self.change(&session, &cluster).await,
+            Some((cluster, id)) => self.change(&session, &cluster, id).await,
             None => Ok((0, Vec::new())),
         };
         let (plan, scope) = (self.plan.clone(), self.scope());
@@ -118,8 +117,10 @@ impl Look<'_> {
         &self,
         session: &Session,
         cluster: &Cluster,
+        id: Option<String>,
     ) -> Result<(usize, Vec<TopicTrouble>), Error> {
-        let mut ledger = ledger(self.live, &self.storefront.name_any());
+        let written = Ledger::read(self.live, &self.storefront.name_any());
+        let mut ledger = written.topics_of(id.as_deref()).clone();
         let all_ours = self.storefront.spec.managed_brokers().is_some();
         let ownership = Ownership { ledger: &ledger, all_ours };
         let Decision { create, .. } = &topics::decide(self.plan, cluster, ownership);
@@ -127,12 +128,11 @@ impl Look<'_> {
             let adopted = self.plan.topic_policy.adopt && cluster.topic(&topic.name).is_some();
             adopted || create.iter().any(|new| new.name == topic.name)
         });
-        let before = ledger.len();
         ledger.extend(ours.map(|topic| topic.name.clone()));
         let mut writes = 0;
         // Written before the topics are made: a crash in between must not make them foreign.
-        if !all_ours && ledger.len() > before {
-            self.write_ledger(&ledger).await?;
+        if !all_ours && !written.says(&ledger, id.as_deref()) {
+            self.write_ledger(&ledger, id.as_deref()).await?;
             writes += 1;
         }
         let ownership = Ownership { ledger: &ledger, all_ours };
@@ -171,7 +171,11 @@ impl Look<'_> {
         self.context.publish(self.storefront, &event).await;
     }
 
-    async fn write_ledger(&self, topics: &BTreeSet<String>) -> Result<(), Error> {
+    async fn write_ledger(
+        &self,
+        topics: &BTreeSet<String>,
+        cluster: Option<&str>,
+    ) -> Result<(), Error> {
         let (namespace, shop) =
             (self.storefront.namespace().unwrap_or_default(), self.storefront.name_any());
         let name = names::object(&shop, names::TOPICS);
@@ -190,7 +194,7 @@ impl Look<'_> {
                 },
                 "annotations": {RETAIN: "true"},
             },
-            "data": {LEDGER_KEY: lines.join("\n")},
+            "data": {TOPICS_KEY: lines.join("\n"), CLUSTER_KEY: cluster.unwrap_or_default()},
         });
         let resource = kinds::resource("v1", "ConfigMap");
         let cluster = &self.context.cluster;
@@ -295,13 +299,6 @@ fn place_of(storefront: &Storefront) -> Option<(BTreeSet<String>, String)> {
     let external = storefront.spec.external_kafka()?;
     let servers = external.bootstrap_servers.split(',').map(|server| server.trim().to_owned());
     Some((servers.collect(), prefix))
-}
-
-/// Topics that were written down as ours.
-pub(crate) fn ledger(live: &Live, shop: &str) -> BTreeSet<String> {
-    let found = live.find("ConfigMap", &names::object(shop, names::TOPICS));
-    let lines = found.and_then(|found| found.data["data"][LEDGER_KEY].as_str());
-    lines.into_iter().flat_map(str::lines).map(str::to_owned).collect()
 }
 
 /// librdkafka's properties for the operator's own client.

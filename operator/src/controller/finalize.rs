@@ -1,7 +1,7 @@
 //! The end of a shop. Everything that it owns goes by its owner references; only topics that are to be
 //! deleted need us, and nobody waits for brokers that are gone.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{
@@ -14,11 +14,13 @@ use serde_json::json;
 use crate::{
     api::{DeletionPolicy, KIND, Storefront},
     controller::{
-        brokers::{blocking, ledger, properties, trouble},
+        brokers::{blocking, properties, trouble},
         cluster::answer,
         context::{Context, shop},
         error::Error,
-        kinds, observe, topics,
+        kinds,
+        ledger::Ledger,
+        observe, topics,
     },
     names,
     plan::{Placement, plan},
@@ -84,17 +86,26 @@ async fn delete_topics(storefront: &Storefront, context: &Context) -> Result<(),
     let (namespace, shop) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
     let cluster = &context.cluster;
     let live = observe::live(cluster, &namespace, &shop, &Apis::default()).await?;
-    let topics: BTreeSet<String> = ledger(&live, &shop);
-    if topics.is_empty() || !is_needed(storefront) {
+    let ledger = Ledger::read(&live, &shop);
+    if ledger.topics_of(None).is_empty() || !is_needed(storefront) {
         return Ok(());
     }
     let placement = Placement::cluster(storefront, &namespace)?;
     let plan = plan(storefront, &placement)?;
     let others = observe::others(cluster, &namespace, &plan).await?;
     cluster.write("Topic", "delete")?;
-    let (properties, names) = (properties(storefront, &others), topics);
-    let session = blocking(move || topics::open(&properties)).await?;
-    topics::delete(&session, &names).await.map_err(|source| {
+    let properties = properties(storefront, &others);
+    let open = move || {
+        let session = topics::open(&properties)?;
+        let id = session.cluster_id();
+        Ok((session, id))
+    };
+    let (session, id) = blocking(open).await?;
+    let ours = ledger.topics_of(id.as_deref());
+    if ours.is_empty() {
+        return Ok(());
+    }
+    topics::delete(&session, ours).await.map_err(|source| {
         Error::Brokers(Box::new(storefront_inspect::InspectError::NoAnswer {
             brokers: session.connection().brokers().to_owned(),
             said: None,

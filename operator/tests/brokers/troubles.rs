@@ -74,7 +74,7 @@ async fn each_trouble_is_told_with_what_to_do_makes_no_storm_and_mends() {
         Box::pin(more_copies_than_brokers(&world, bootstrap)),
         Box::pin(nobody_listens(&world)),
         Box::pin(packets_are_dropped(&world)),
-        Box::pin(a_broker_hangs(&world)),
+        Box::pin(a_broker_hangs_and_others_take_its_place(&world, bootstrap)),
         Box::pin(two_shops_with_one_prefix(&world, bootstrap)),
         Box::pin(topics_are_changed_by_hand_and_go_with_the_shop(&world, bootstrap)),
         Box::pin(a_shop_is_deleted_and_keeps_its_topics(&world, bootstrap)),
@@ -155,11 +155,11 @@ async fn packets_are_dropped(world: &World) {
     assert_told(&shop, "-", &address).await;
 }
 
-async fn a_broker_hangs(world: &World) {
-    let kafka = Kafka::private().await.unwrap();
+async fn a_broker_hangs_and_others_take_its_place(world: &World, bootstrap: &str) {
+    let (kafka, others) = (Kafka::private().await.unwrap(), Others::new(bootstrap));
     let (door, shop) = (Door::to(kafka.bootstrap()).await, world.shop("frozen"));
     let address = door.address.to_string();
-    let mut spec = external(&address, "", json!({}));
+    let mut spec = external(&address, &others.prefix, json!({}));
     shop.apply(&spec).await;
     shop.comes_to("KafkaReady", "True", "Reachable").await;
     kafka.pause().unwrap();
@@ -172,6 +172,14 @@ async fn a_broker_hangs(world: &World) {
     kafka.resume().unwrap();
     shop.comes_to("KafkaReady", "True", "Reachable").await;
     shop.comes_to("TopicsReady", "True", "AsPlanned").await;
+    // What was made at the old ones is ours, and what the new ones have under the same names is not.
+    others.make("order-successful", 2).await;
+    spec["kafka"]["external"]["bootstrapServers"] = json!(bootstrap);
+    shop.apply(&spec).await;
+    shop.comes_to("TopicsReady", "False", "Conflict").await;
+    assert!(others.topics().keys().eq(TOPICS), "{:?}", others.topics());
+    assert_eq!(others.topics()["order-successful"], 2);
+    assert!(!shop.ledger().await.contains(&format!("{}order-successful", others.prefix)));
 }
 
 async fn two_shops_with_one_prefix(world: &World, bootstrap: &str) {

@@ -180,8 +180,9 @@ fn format(folder: &Folder, client: u16, controller: u16, more: &More) -> anyhow:
         .replace("{controller}", &controller.to_string())
         .replace("{data}", &folder.text("data"));
     fs::write(&settings, text + &more.properties)?;
-    let cluster = "AAAAAAAAAAAAAAAAAAAAAA"; // any 16 bytes in base64
-    let mut words = vec!["kafka.tools.StorageTool", "format", "-t", cluster, "-c", &settings];
+    // Any 16 bytes in base64, others for each: clients tell clusters apart by them.
+    let cluster: String = (0..21).map(|_| fastrand::alphanumeric()).chain(['A']).collect();
+    let mut words = vec!["kafka.tools.StorageTool", "format", "-t", &cluster, "-c", &settings];
     words.extend(more.users.iter().flat_map(|user| ["--add-scram", user]));
     let words = java(&[], &words)?;
     let output = std::process::Command::new(&words[0])
