@@ -7,10 +7,43 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use storefront_pipeline_tests::{Shop, Site};
-use storefront_testkit::{built_program, eventually, eventually_some, produce, read_topic};
+use storefront_testkit::{Kafka, built_program, eventually, eventually_some, produce, read_topic};
 use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Makes two tests of each: on the embedded broker, and on an Apache Kafka of its own.
+macro_rules! on_both {
+    ($($name:ident($($argument:literal),*)),* $(,)?) => {
+        mod embedded {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $name() -> Result<()> {
+                    super::$name(Shop::start(&[$($argument),*]).await?).await
+                }
+            )*
+        }
+        mod real {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $name() -> Result<()> {
+                    let kafka = Kafka::private().await?;
+                    let shop = Shop::start(&["--kafka", kafka.bootstrap(), $($argument),*]).await?;
+                    super::$name(shop).await
+                }
+            )*
+        }
+    };
+}
+
+on_both! {
+    a_purchase_is_seen_by_every_command(),
+    a_purchase_that_gets_no_order_says_so_and_trace_says_why("--without", "order"),
+    a_letter_is_shown_sent_back_handled_once_and_removed(),
+    what_nobody_understands_dies_again_and_goes_in_no_circle(),
+}
 
 /// Runs the command with the shop's addresses in its environment, as a person would set them.
 async fn command(site: &Site, arguments: &[&str]) -> Result<Output> {
@@ -44,9 +77,7 @@ fn places(listed: &Value) -> Vec<String> {
     letters.filter_map(|letter| letter["place"].as_str().map(str::to_owned)).collect()
 }
 
-#[tokio::test]
-async fn a_purchase_is_seen_by_every_command() -> Result<()> {
-    let shop = Shop::start(&[]).await?;
+async fn a_purchase_is_seen_by_every_command(shop: Shop) -> Result<()> {
     let bought = json_of(&shop, &["purchase", "--item", "phone:2", "--user", "ada"]).await?;
     let purchase = &bought["purchases"][0];
     let steps: Vec<_> = purchase["steps"].as_array().context("no steps")?.iter().collect();
@@ -91,9 +122,7 @@ async fn a_purchase_is_seen_by_every_command() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_purchase_that_gets_no_order_says_so_and_trace_says_why() -> Result<()> {
-    let shop = Shop::start(&["--without", "order"]).await?;
+async fn a_purchase_that_gets_no_order_says_so_and_trace_says_why(shop: Shop) -> Result<()> {
     let wanted = ["purchase", "--user", "ada", "--limit", "3s"];
     let error = said(&shop, &wanted, 1).await?;
     ensure!(error.contains("order: not within 3 s (--limit)"), "{error}");
@@ -106,9 +135,7 @@ async fn a_purchase_that_gets_no_order_says_so_and_trace_says_why() -> Result<()
     Ok(())
 }
 
-#[tokio::test]
-async fn a_letter_is_shown_sent_back_handled_once_and_removed() -> Result<()> {
-    let shop = Shop::start(&[]).await?;
+async fn a_letter_is_shown_sent_back_handled_once_and_removed(shop: Shop) -> Result<()> {
     said(&shop, &["dlq", "list", "--check"], 0).await?;
     // The mail server refuses for good: the mail's event is given up.
     let refused = json!({"smtp": {"reply": "550 5.1.1 no such user", "at": "rcpt"}});
@@ -169,9 +196,7 @@ async fn a_letter_is_shown_sent_back_handled_once_and_removed() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn what_nobody_understands_dies_again_and_goes_in_no_circle() -> Result<()> {
-    let shop = Shop::start(&[]).await?;
+async fn what_nobody_understands_dies_again_and_goes_in_no_circle(shop: Shop) -> Result<()> {
     produce(shop.brokers(), "payment-successful", "bob", b"{\"userId\": ").await?;
     let listed = eventually_some(LIMIT, "a letter of each group", async || {
         let listed = json_of(&shop, &["dlq", "list"]).await.ok()?;

@@ -11,6 +11,7 @@ mod outbox;
 mod parking;
 mod rebalance;
 mod restore;
+mod secured;
 mod shop;
 mod trouble;
 mod world;

@@ -82,6 +82,8 @@ impl Store {
 /// A broker and a place for a database.
 pub struct World {
     bootstrap: String,
+    /// How services reach the broker, when it is another way than the test's own.
+    pub secured: Option<(String, KafkaSecurity)>,
     /// Ends with the test.
     _broker: Option<EmbeddedBroker>,
     pub store: Store,
@@ -151,7 +153,7 @@ impl World {
         store: Store,
     ) -> anyhow::Result<Self> {
         let prefix = storefront_testkit::prefix();
-        let world = Self { bootstrap, _broker: broker, store, prefix };
+        let world = Self { bootstrap, secured: None, _broker: broker, store, prefix };
         let names = world.kafka().names();
         let dead_letters = names.dead_letters().into_iter().map(|(.., name)| name);
         let topics: Vec<String> =
@@ -162,11 +164,9 @@ impl World {
     }
 
     pub fn kafka(&self) -> KafkaSettings {
-        KafkaSettings {
-            brokers: vec![self.bootstrap.clone()],
-            prefix: self.prefix.clone(),
-            security: KafkaSecurity::default(),
-        }
+        let plain = || (self.bootstrap.clone(), KafkaSecurity::default());
+        let (bootstrap, security) = self.secured.clone().unwrap_or_else(plain);
+        KafkaSettings { brokers: vec![bootstrap], prefix: self.prefix.clone(), security }
     }
 
     pub fn topic(&self, topic: Topic) -> String {
