@@ -38,7 +38,7 @@ struct Arguments {
     /// Name of the Lease.
     #[arg(long, default_value = "storefront-operator", value_name = "NAME")]
     lease: String,
-    /// Name of this process, unique among operators [default: made up].
+    /// Name of this process, for the Lease and for Events [default: made up].
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
     /// Namespace that this operator runs in: only from there do managed brokers let it in [default: that
@@ -73,7 +73,9 @@ impl Arguments {
     fn candidate(&self, client: &Client, identity: &str) -> Option<Candidate> {
         let namespace = self.lease_namespace.clone()?;
         let (client, lease) = (client.clone(), self.lease.clone());
-        Some(Candidate { client, namespace, lease, identity: identity.to_owned() })
+        // Several that are given one name, by a variable of the chart, are not one.
+        let identity = format!("{identity}_{}", uuid::Uuid::new_v4());
+        Some(Candidate { client, namespace, lease, identity })
     }
 
     fn options(&self) -> Options {

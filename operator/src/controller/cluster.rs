@@ -22,14 +22,21 @@ pub const FIELD_MANAGER: &str = "storefront-operator";
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// The answer to a call, or that there was none in time: a server that is frozen keeps its connections open.
-pub(crate) async fn answer<T>(
+pub(crate) fn answer<T>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> impl Future<Output = Result<T, kube::Error>> {
+    answer_within(CALL_LIMIT, call)
+}
+
+async fn answer_within<T>(
+    limit: Duration,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, kube::Error> {
     let late = |_| {
-        let text = format!("the API server has not answered within {} s", CALL_LIMIT.as_secs());
+        let text = format!("the API server has not answered within {} s", limit.as_secs());
         kube::Error::Service(text.into())
     };
-    tokio::time::timeout(CALL_LIMIT, call).await.map_err(late)?
+    tokio::time::timeout(limit, call).await.map_err(late)?
 }
 
 /// A client with its fence.
@@ -48,6 +55,16 @@ impl Cluster {
     /// Whether this operator leads, as far as it knows.
     pub fn may_write(&self) -> Result<(), Error> {
         if self.fence.is_open() { Ok(()) } else { Err(Error::NotLeading) }
+    }
+
+    /// The answer to a write. One that the fence has let through is given up before another operator may
+    /// begin, also in between its tries.
+    pub(crate) fn written<T>(
+        &self,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> impl Future<Output = Result<T, kube::Error>> {
+        let limit = self.fence.time_left().map_or(CALL_LIMIT, |left| left.min(CALL_LIMIT));
+        answer_within(limit, call)
     }
 
     /// Objects of a kind with these labels. None of a kind that is not served.
@@ -118,7 +135,7 @@ impl Cluster {
         self.write(&resource.kind, "apply")?;
         let parameters = PatchParams::apply(manager).force();
         let (api, patch) = (self.api(namespace, resource), Patch::Apply(object));
-        answer(api.patch(name, &parameters, &patch)).await.map_err(|source| Error::Apply {
+        self.written(api.patch(name, &parameters, &patch)).await.map_err(|source| Error::Apply {
             kind: resource.kind.clone(),
             name: name.to_owned(),
             source,
@@ -138,7 +155,7 @@ impl Cluster {
         let parameters =
             PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
         let (api, patch) = (self.api(namespace, resource), Patch::Merge(object));
-        answer(api.patch(name, &parameters, &patch)).await.map_err(|source| Error::Apply {
+        self.written(api.patch(name, &parameters, &patch)).await.map_err(|source| Error::Apply {
             kind: resource.kind.clone(),
             name: name.to_owned(),
             source,
@@ -191,7 +208,7 @@ impl Cluster {
             }),
             ..DeleteParams::default()
         };
-        match answer(self.api(namespace, resource).delete(&name, &parameters)).await {
+        match self.written(self.api(namespace, resource).delete(&name, &parameters)).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(source) => Err(Error::Delete { kind: resource.kind.clone(), name, source }),

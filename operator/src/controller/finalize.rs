@@ -15,7 +15,6 @@ use crate::{
     api::{DeletionPolicy, KIND, Storefront},
     controller::{
         brokers::{blocking, properties, trouble},
-        cluster::answer,
         context::{Context, shop},
         error::Error,
         kinds,
@@ -134,7 +133,8 @@ async fn set(storefront: &Storefront, context: &Context, present: bool) -> Resul
     }});
     let namespace = storefront.namespace().unwrap_or_default();
     let api: Api<Storefront> = Api::namespaced(context.cluster.client.clone(), &namespace);
-    match answer(api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))).await {
+    let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    match context.cluster.written(api.patch(&name, &parameters, &patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(source) => Err(Error::Apply { kind: KIND.into(), name, source }),

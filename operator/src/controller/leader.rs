@@ -18,6 +18,8 @@ const LEASE: Duration = Duration::from_secs(15);
 /// After this long without a renewal the leader writes no more: before anybody else may.
 const FENCE: Duration = Duration::from_secs(10);
 const RENEW: Duration = Duration::from_secs(5);
+/// A write that was let through just before has this long to end: less than what is left of the lease.
+const LAST_WRITE: Duration = Duration::from_secs(4);
 /// How often one who waits looks.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -61,6 +63,17 @@ impl Fence {
         }
     }
 
+    /// How long a write that begins now may take, while there may be somebody else.
+    pub fn time_left(&self) -> Option<Duration> {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Closed => Some(Duration::ZERO),
+            State::OpenUntil(end) => {
+                Some(end.saturating_duration_since(Instant::now()) + LAST_WRITE)
+            }
+            State::Open => None,
+        }
+    }
+
     fn set(&self, state: State) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
@@ -71,7 +84,7 @@ pub struct Candidate {
     pub client: Client,
     pub namespace: String,
     pub lease: String,
-    /// Unique to this process.
+    /// Unique to this process, whatever others are called: two of one name would both hold the lease.
     pub identity: String,
 }
 
@@ -203,5 +216,24 @@ fn taken(
         Ok(_) => Ok(Some(asked)),
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_ends_before_another_operator_may_begin() {
+        let fence = Fence::default();
+        assert_eq!((fence.is_open(), fence.time_left()), (false, Some(Duration::ZERO)));
+        let asked = Instant::now();
+        fence.set(State::OpenUntil(asked + FENCE));
+        let left = fence.time_left().unwrap();
+        assert!(fence.is_open() && asked + left < asked + LEASE, "{left:?}");
+        // The last moment in which a write is let through.
+        assert!(FENCE + LAST_WRITE < LEASE);
+        fence.set(State::Open);
+        assert_eq!((fence.is_open(), fence.time_left()), (true, None));
     }
 }

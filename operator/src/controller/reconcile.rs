@@ -21,7 +21,7 @@ use crate::{
     controller::{
         apply::apply,
         brokers,
-        cluster::{FIELD_MANAGER, answer},
+        cluster::FIELD_MANAGER,
         context::{Context, shop},
         error::Error,
         finalize,
@@ -261,7 +261,8 @@ async fn write_status(
         "status": after,
     });
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let patched = answer(api.patch_status(&name, &parameters, &Patch::Apply(&status))).await;
+    let patch = Patch::Apply(&status);
+    let patched = context.cluster.written(api.patch_status(&name, &parameters, &patch)).await;
     match patched {
         Ok(_) => {}
         // Deleted, or deleted and made anew, meanwhile.

@@ -41,7 +41,7 @@ async fn leads(place: &Place, user: &str) {
     until(&format!("{user} leads"), async || {
         let lease = place.api::<Lease>().get_opt(LEASE).await.unwrap();
         let holder = lease.and_then(|lease| lease.spec?.holder_identity);
-        holder.as_deref() == Some(user)
+        holder.is_some_and(|holder| holder.starts_with(&format!("{user}_")))
     })
     .await;
 }
