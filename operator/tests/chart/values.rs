@@ -50,6 +50,8 @@ async fn mistakes_are_refused_by_name() {
         "podDisruptionBudget.minAvailable=half",
         "imagePullSecrets={registry}",
         "logLevel=",
+        r"commonLabels.app\.kubernetes\.io/name=shop",
+        r"podLabels.app\.kubernetes\.io/instance=other",
     ] {
         let refused = helm(None, &["template", "x", CHART, "--set", mistake]).await.unwrap_err();
         let refused = refused.to_string();
