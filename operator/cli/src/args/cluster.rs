@@ -55,7 +55,7 @@ pub struct StatusArguments {
     /// How long to wait.
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span, requires = "wait")]
     pub timeout: Duration,
-    /// End with 3 when something that is shown is not ready.
+    /// End with 3 when something that is shown is not ready, or nothing is there.
     #[arg(long, conflicts_with = "watch")]
     pub check: bool,
     #[command(flatten)]

@@ -6,10 +6,14 @@ use crate::{
     terminal::{Terminal, Tone},
 };
 
+pub fn nothing(everywhere: bool, namespace: &str) -> String {
+    let place = if everywhere { String::new() } else { format!(" in namespace {namespace}") };
+    format!("no Storefronts{place}")
+}
+
 pub fn text(shops: &[Shop], everywhere: bool, namespace: &str, terminal: Terminal) -> String {
     if shops.is_empty() {
-        let place = if everywhere { String::new() } else { format!(" in namespace {namespace}") };
-        return format!("no Storefronts{place}\n");
+        return nothing(everywhere, namespace) + "\n";
     }
     let mut columns = vec![
         Column::text("NAME"),

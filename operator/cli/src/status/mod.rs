@@ -51,12 +51,24 @@ impl Shown {
         }
     }
 
+    /// Nothing is not ready: a mistyped namespace is not a healthy one.
     fn is_ready(&self) -> bool {
-        self.shops().iter().all(Shop::is_ready)
+        !self.shops().is_empty() && self.shops().iter().all(Shop::is_ready)
     }
 
     fn has_settled(&self) -> bool {
-        self.shops().iter().all(Shop::has_settled)
+        !self.shops().is_empty() && self.shops().iter().all(Shop::has_settled)
+    }
+
+    /// What there is to wait for, a line each.
+    fn waits_for(&self) -> String {
+        let lines: Vec<_> = self.shops().iter().filter_map(Shop::waits_for).collect();
+        match self {
+            Self::All { storefronts, everywhere, namespace } if storefronts.is_empty() => {
+                list::nothing(*everywhere, namespace)
+            }
+            _ => lines.join("\n  "),
+        }
     }
 
     fn text(&self, terminal: Terminal) -> String {
@@ -106,8 +118,7 @@ fn wait(
             }
             return Ok(Exit::Done);
         }
-        let waiting: Vec<_> = shown.shops().iter().filter_map(Shop::waits_for).collect();
-        let waiting = waiting.join("\n  ");
+        let waiting = shown.waits_for();
         if Instant::now() >= end {
             return Err(NotReady { limit: arguments.timeout, waiting }.into());
         }

@@ -71,6 +71,18 @@ fn shops_are_listed_one_a_line() {
 }
 
 #[test]
+fn a_namespace_without_shops_is_not_ready() {
+    let nothing = |everywhere| Shown::All {
+        storefronts: Vec::new(),
+        everywhere,
+        namespace: "shosp".to_owned(),
+    };
+    assert!(!nothing(false).is_ready() && !nothing(true).has_settled());
+    let waits = [nothing(false), nothing(true)].map(|nothing| nothing.waits_for());
+    assert_eq!(waits, ["no Storefronts in namespace shosp", "no Storefronts"]);
+}
+
+#[test]
 fn a_shop_is_ready_when_the_newest_edit_runs_and_says_what_it_waits_for() {
     let ready: Vec<_> =
         ["converged", "paused"].iter().filter(|name| case(name).is_ready()).collect();
