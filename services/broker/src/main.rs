@@ -18,12 +18,14 @@ async fn main() -> anyhow::Result<()> {
         None => ([127, 0, 0, 1], 9092).into(),
     };
     let data = arguments.next().map(PathBuf::from);
+    // Before it says that it is ready: whoever stops it then is not too early.
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let broker = EmbeddedBroker::start(listen, data.as_deref())?;
     writeln!(std::io::stdout(), "ready {}", broker.bootstrap())?;
     tokio::select! {
         _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = interrupt.recv() => {}
     }
     drop(broker);
     writeln!(std::io::stdout(), "stopped")?;
