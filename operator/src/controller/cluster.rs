@@ -134,12 +134,7 @@ impl Cluster {
     ) -> Result<DynamicObject, Error> {
         self.write(&resource.kind, "apply")?;
         let parameters = PatchParams::apply(manager).force();
-        let (api, patch) = (self.api(namespace, resource), Patch::Apply(object));
-        self.written(api.patch(name, &parameters, &patch)).await.map_err(|source| Error::Apply {
-            kind: resource.kind.clone(),
-            name: name.to_owned(),
-            source,
-        })
+        self.patch(namespace, resource, name, &parameters, &Patch::Apply(object)).await
     }
 
     /// Puts fields, and lists as a whole, in the place of those that are there.
@@ -154,8 +149,19 @@ impl Cluster {
         self.write(&resource.kind, "merge")?;
         let parameters =
             PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-        let (api, patch) = (self.api(namespace, resource), Patch::Merge(object));
-        self.written(api.patch(name, &parameters, &patch)).await.map_err(|source| Error::Apply {
+        self.patch(namespace, resource, name, &parameters, &Patch::Merge(object)).await
+    }
+
+    async fn patch(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+        parameters: &PatchParams,
+        patch: &Patch<&Value>,
+    ) -> Result<DynamicObject, Error> {
+        let api = self.api(namespace, resource);
+        self.written(api.patch(name, parameters, patch)).await.map_err(|source| Error::Apply {
             kind: resource.kind.clone(),
             name: name.to_owned(),
             source,
