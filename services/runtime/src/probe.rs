@@ -86,7 +86,8 @@ mod tests {
                     request.extend(byte);
                 }
                 assert!(request.starts_with(b"GET /readyz HTTP/1.1\r\n"));
-                write!(client, "HTTP/1.1 {answer}\r\n\r\n").unwrap();
+                // In one piece: `ask` closes as soon as it has read what it needs.
+                client.write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes()).unwrap();
             }
         });
         assert!(ask(address, "/readyz").is_ok());
