@@ -71,8 +71,10 @@ images: ## Build an image of each program that is compiled, as archives in targe
 	cargo build --workspace --all-features
 	images/build $(or $(CARGO_TARGET_DIR),target)/images localhost dev
 
-.PHONY: e2e
-e2e: tests/browser/node_modules/.package-lock.json helm ## Test everything in a real cluster: $KUBECONFIG, else kind, else a node of plain binaries
+.PHONY: e2e e2e-check
+e2e-check:
+	@tests/e2e/run --check
+e2e: e2e-check tests/browser/node_modules/.package-lock.json helm ## Test everything in a real cluster: $KUBECONFIG, else kind, else a node of plain binaries
 	PATH="$(dir $(helm)):$$PATH" tests/e2e/run $(TESTS)
 
 # Its flags say what a build from its own sources would: the release, and the Kubernetes that it is for.
