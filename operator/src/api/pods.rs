@@ -31,6 +31,15 @@ pub struct Images {
     #[x_kube(validation = rules::IMAGE_TAG)]
     pub tag: Option<String>,
 
+    /// Image of the stand-in for Stripe with its inbox. Default: by `registry` and `tag`, as for the services,
+    /// each of which names its own in `spec.services`.
+    ///
+    /// Example: `registry.example.com/sandbox:1.2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = rules::IMAGE)]
+    pub sandbox: Option<String>,
+
     /// When an image is fetched. Default: `IfNotPresent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_policy: Option<PullPolicy>,

@@ -1,7 +1,7 @@
 //! Which image each part runs.
 
 use super::Options;
-use crate::api::StorefrontSpec;
+use crate::{api::StorefrontSpec, names};
 
 /// The images of one Storefront.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,13 @@ impl Images<'_> {
         self.written().and_then(|images| images.tag.as_deref()).unwrap_or(&self.options.tag)
     }
 
-    /// Image of a service or of the stand-in.
+    /// Image of the stand-in for Stripe with its inbox.
+    pub fn sandbox(&self) -> String {
+        let written = self.written().and_then(|images| images.sandbox.clone());
+        written.unwrap_or_else(|| self.part(names::SANDBOX))
+    }
+
+    /// Image of a service or of the stand-in, where nothing names it.
     pub fn part(&self, name: &str) -> String {
         let registry = self.written().and_then(|images| images.registry.as_deref());
         let registry = registry.unwrap_or(&self.options.registry);

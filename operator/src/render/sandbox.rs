@@ -76,7 +76,7 @@ pub(super) fn deployment(context: &Context<'_>) -> Option<Object> {
     let ports = [("stripe", SANDBOX_PORT), ("inbox", INBOX_PORT), ("smtp", INBOX_SMTP_PORT)];
     let container = Container {
         name: component.to_owned(),
-        image: Some(images.part(component)),
+        image: Some(images.sandbox()),
         image_pull_policy: Some(images.pull_policy().to_owned()),
         env_from: Some(vec![settings_of(context.name(component))]),
         ports: Some(ports.map(|(name, port)| container_port(name, port)).into()),
