@@ -15,6 +15,8 @@ endif
 schemathesis := $(cache)/schemathesis-$(word 1,$(shell cksum tests/documents/requirements.txt))
 export PATH := $(schemathesis)/bin:$(PATH)
 deny_version := 0.20.2
+actionlint_version := 1.7.12
+actionlint := $(cache)/actionlint-$(actionlint_version)/actionlint
 deny := $(or $(shell command -v cargo-deny),$(cache)/cargo-deny-$(deny_version)/bin/cargo-deny)
 
 .PHONY: help
@@ -90,6 +92,20 @@ $(helm):
 	rm -rf $(@D)
 	mv $(@D).partial $(@D)
 
+# By the Helm that is here, where there is one. A tag that was there before would not be fetched again: each time it is another.
+any_helm := $(or $(shell command -v helm),$(helm))
+.PHONY: kind
+kind: $(any_helm) ## Start a cluster by kind with this checkout's operator in it; `kind delete cluster --name storefront` ends it
+	tests/cluster/kind
+	cargo build --workspace --all-features
+	folder=$$(mktemp --directory) && trap 'rm -rf "$$folder"' EXIT && tag=dev-$$(date +%s) && \
+	    images/build "$$folder" localhost:5001 "$$tag" && \
+	    for archive in "$$folder"/*; do docker push --quiet "localhost:5001/$$(basename "$$archive" "-$$tag.tar"):$$tag"; done && \
+	    $(any_helm) upgrade --install storefront-operator charts/storefront-operator --kube-context kind-storefront \
+	        --namespace storefront --create-namespace --wait --set image.registry=localhost:5001,image.repository=storefront-operator \
+	        --set image.tag="$$tag",shopImages.services.registry=localhost:5001,shopImages.services.tag="$$tag" \
+	        --set test.image.registry=localhost:5001,test.image.repository=storefront,test.image.tag="$$tag"
+
 # Of the Prometheus operator, whose objects the chart can make.
 monitoring_version := 0.85.0
 monitoring := $(cache)/monitoring-$(monitoring_version)
@@ -108,13 +124,17 @@ bench: kubernetes ## Measure the operator; SHOPS= how many Storefronts
 	    --shops $(or $(SHOPS),200) --into $(CURDIR)/docs/benchmarks.md
 
 .PHONY: check
-check: $(deny) ## Formatting, lints, licences
+check: $(deny) $(actionlint) ## Formatting, lints, licences
+	$(actionlint)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
 	$(deny) --all-features check --show-stats licenses bans sources
 
 $(cache)/cargo-deny-$(deny_version)/bin/cargo-deny:
 	cargo install --quiet --locked cargo-deny --version $(deny_version) --root $(@D)/..
+
+$(actionlint):
+	GOBIN=$(@D) CGO_ENABLED=0 go install github.com/rhysd/actionlint/cmd/actionlint@v$(actionlint_version)
 
 # The plugin is a link: the program looks by which name it was started.
 installed := $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin

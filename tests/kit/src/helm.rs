@@ -20,7 +20,7 @@ const MONITORING_FOLDER: &str = "monitoring-0.85.0";
 pub async fn helm(kubeconfig: Option<&Path>, words: &[&str]) -> anyhow::Result<String> {
     let home = tempfile::tempdir()?;
     let own = |name: &str| home.path().join(name);
-    let output = tokio::process::Command::new(program()?)
+    let output = tokio::process::Command::new(helm_program()?)
         .args(words)
         .env("HELM_CACHE_HOME", own("cache"))
         .env("HELM_CONFIG_HOME", own("config"))
@@ -44,8 +44,8 @@ pub fn monitoring_definitions() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// From the cache, or from `PATH`.
-fn program() -> anyhow::Result<PathBuf> {
+/// Helm itself: from the cache, or from `PATH`.
+pub fn helm_program() -> anyhow::Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     [cache_folder()?.join(VERSION_FOLDER)]
         .into_iter()

@@ -42,7 +42,7 @@ pub use browser::chromium;
 pub use cut::{Cutter, Moment};
 pub use dev::{Dev, DevOptions, Ready, built_program};
 pub use gateway_api::gateway_api;
-pub use helm::{helm, monitoring_definitions};
+pub use helm::{helm, helm_program, monitoring_definitions};
 pub use http_client::{Http, Reply};
 pub use kafka::Kafka;
 pub use kubernetes::Kubernetes;
