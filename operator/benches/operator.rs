@@ -12,10 +12,7 @@ use std::{
 
 use clap::Parser;
 use futures_util::{StreamExt, stream};
-use k8s_openapi::{
-    api::core::v1::Namespace,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, Patch, PatchParams},
@@ -26,7 +23,7 @@ use storefront_operator::{
     plan::{Placement, plan},
     render::{Apis, Generated, Input, Options, render, yaml},
 };
-use storefront_testkit::Kubernetes;
+use storefront_testkit::{Kubernetes, define};
 use tokio::process::Child;
 
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -61,7 +58,7 @@ async fn main() {
     let arguments = Arguments::parse();
     let kubernetes = Kubernetes::private().await.unwrap();
     let client = kubernetes.client().unwrap();
-    define(&client).await;
+    define(&client, &crd::definition().unwrap()).await.unwrap();
     let (shops, folders) = (arguments.shops, arguments.namespaces);
     let objects =
         storefronts("by-kubectl", 1, 1).iter().map(|shop| objects(shop).len()).sum::<usize>();
@@ -148,17 +145,6 @@ fn write_section(path: &Path, section: &str) {
     let (before, rest) = text.split_once(&format!("{heading}\n")).unwrap_or((&text, ""));
     let after = rest.find("\n## ").map_or("", |at| &rest[at..]);
     fs::write(path, format!("{}\n\n{section}{after}", before.trim_end())).unwrap();
-}
-
-async fn define(client: &Client) {
-    let definition = crd::definition().unwrap();
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let apply = PatchParams::apply("bench");
-    definitions.patch(&definition.name_any(), &apply, &Patch::Apply(&definition)).await.unwrap();
-    until("the definition is served", async || {
-        Api::<Storefront>::all(client.clone()).list(&ListParams::default()).await.is_ok()
-    })
-    .await;
 }
 
 async fn until(what: &str, holds: impl AsyncFn() -> bool) {

@@ -11,12 +11,9 @@ use std::{
 };
 
 use axum::{Router, routing::post};
-use k8s_openapi::{
-    api::{
-        apps::v1::{Deployment, StatefulSet},
-        core::v1::{ConfigMap, Namespace, Secret, Service},
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::{ConfigMap, Namespace, Secret, Service},
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -29,7 +26,7 @@ use storefront_operator::{
     crd,
     render::Options,
 };
-use storefront_testkit::{Kubernetes, Running};
+use storefront_testkit::{Kubernetes, Running, define};
 use tokio::{net::TcpListener, sync::oneshot};
 
 const NAMESPACE: &str = "shops";
@@ -40,16 +37,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 async fn definition_alone() -> (Kubernetes, Client) {
     let kubernetes = Kubernetes::private().await.unwrap();
     let client = kubernetes.client().unwrap();
-    let definition = crd::definition().unwrap();
-    let name = definition.name_any();
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    define(&client, &crd::definition().unwrap()).await.unwrap();
     let apply = PatchParams::apply("test");
-    definitions.patch(&name, &apply, &Patch::Apply(&definition)).await.unwrap();
-    until("the definition is served", async || {
-        let served = Api::<Storefront>::all(client.clone()).list(&ListParams::default()).await;
-        served.is_ok()
-    })
-    .await;
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});

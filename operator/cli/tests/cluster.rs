@@ -11,13 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::{
-    api::core::v1::Namespace,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, ResourceExt,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
+    Api, Client,
+    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use storefront_operator::{
@@ -26,7 +23,7 @@ use storefront_operator::{
     crd,
     render::Options,
 };
-use storefront_testkit::Kubernetes;
+use storefront_testkit::{Kubernetes, define};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -83,15 +80,7 @@ impl World {
     }
 
     async fn install(&self) -> oneshot::Sender<()> {
-        let definition = crd::definition().unwrap();
-        let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let (name, apply) = (definition.name_any(), PatchParams::apply("test"));
-        definitions.patch(&name, &apply, &Patch::Apply(&definition)).await.unwrap();
-        until("the definition is served", async || {
-            let served = Api::<Storefront>::all(self.client.clone());
-            served.list(&ListParams::default()).await.is_ok()
-        })
-        .await;
+        define(&self.client, &crd::definition().unwrap()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let run = Run {
             client: self.client.clone(),

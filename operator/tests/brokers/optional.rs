@@ -12,9 +12,9 @@ use kube::Api;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use storefront_operator::controller::kinds;
-use storefront_testkit::{eventually, eventually_some, gateway_api};
+use storefront_testkit::{define, eventually, eventually_some, gateway_api};
 
-use crate::world::{LIMIT, World, define};
+use crate::world::{LIMIT, World};
 
 const STRIMZI: &str = include_str!("crds/strimzi.yaml");
 
@@ -33,7 +33,8 @@ fn strimzi(served: &[&str]) -> Vec<Value> {
 
 async fn install(world: &World, definitions: Vec<Value>) {
     for definition in definitions {
-        define(&world.client, &definition).await;
+        let definition = serde_json::from_value(definition).unwrap();
+        define(&world.client, &definition).await.unwrap();
     }
 }
 

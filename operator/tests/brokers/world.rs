@@ -5,12 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::{
-    api::{
-        core::v1::{ConfigMap, Namespace},
-        events::v1::Event,
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Namespace},
+    events::v1::Event,
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -24,7 +21,7 @@ use storefront_operator::{
     crd,
     render::Options,
 };
-use storefront_testkit::eventually;
+use storefront_testkit::{define, eventually};
 use tokio::sync::oneshot;
 
 /// Loaded machines take long.
@@ -41,7 +38,7 @@ pub struct World {
 impl World {
     pub async fn new(namespace: &str) -> Self {
         let client = storefront_testkit::kubernetes().await.unwrap().client().unwrap();
-        define(&client, &serde_json::to_value(crd::definition().unwrap()).unwrap()).await;
+        define(&client, &crd::definition().unwrap()).await.unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let object =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
@@ -112,20 +109,6 @@ impl World {
         let counts = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         counts.sum()
     }
-}
-
-/// Defines a kind of objects, and waits until it is served.
-pub async fn define(client: &Client, definition: &Value) {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let name = definition["metadata"]["name"].as_str().unwrap();
-    let apply = PatchParams::apply("test").force();
-    definitions.patch(name, &apply, &Patch::Apply(definition)).await.unwrap();
-    eventually(LIMIT, &format!("{name} is served"), async || {
-        let there = definitions.get(name).await.unwrap();
-        let conditions = there.status.into_iter().flat_map(|s| s.conditions.unwrap_or_default());
-        conditions.into_iter().any(|c| c.type_ == "Established" && c.status == "True")
-    })
-    .await;
 }
 
 /// A shop on brokers of others with no more than one service: brokers are what is looked at here.

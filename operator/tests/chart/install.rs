@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use storefront_operator::{Storefront, crd, render::Options};
-use storefront_testkit::{eventually, helm};
+use storefront_testkit::{define, eventually, helm};
 
 use crate::{
     CHART,
@@ -164,8 +164,7 @@ async fn installer(world: &World) -> std::path::PathBuf {
 async fn in_chosen_namespaces_it_needs_no_right_in_the_cluster() {
     let world = World::new().await;
     // Somebody with more rights has made the definition.
-    let definition = serde_json::to_value(crd::definition().unwrap()).unwrap();
-    world.define(&definition).await;
+    define(&world.client, &crd::definition().unwrap()).await.unwrap();
     let installer = installer(&world).await;
     let values = format!("{CHART}/ci/namespaced-values.yaml");
     let set = "watch.namespaces={shops,more},watch.secrets=true";

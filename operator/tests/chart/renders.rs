@@ -10,7 +10,7 @@ use std::{
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionSpec;
 use serde_json::{Value, json};
 use storefront_operator::render::Options;
-use storefront_testkit::{helm, monitoring_definitions};
+use storefront_testkit::{define, helm, monitoring_definitions};
 
 use crate::{CHART, world::World};
 
@@ -122,9 +122,9 @@ async fn a_real_api_server_takes_each_of_them() {
     let files = files.map(|file| file.unwrap().path());
     let files = files.filter(|file| file.extension().is_some_and(|ending| ending == "yaml"));
     let foreign = files.flat_map(|file| objects(&fs::read_to_string(file).unwrap()));
-    let own = serde_json::to_value(storefront_operator::crd::definition().unwrap()).unwrap();
-    for definition in foreign.chain([own]) {
-        world.define(&definition).await;
+    let foreign = foreign.map(|definition| serde_json::from_value(definition).unwrap());
+    for definition in foreign.chain([storefront_operator::crd::definition().unwrap()]) {
+        define(&world.client, &definition).await.unwrap();
     }
     for name in ["monitoring"] {
         let metadata = json!({"name": name});

@@ -6,13 +6,10 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::{
-    api::core::v1::Namespace,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use storefront_operator::{
@@ -21,7 +18,7 @@ use storefront_operator::{
     crd,
     render::Options,
 };
-use storefront_testkit::Kubernetes;
+use storefront_testkit::{self as testkit, Kubernetes};
 use tokio::{
     sync::{OnceCell, oneshot},
     task::JoinHandle,
@@ -50,59 +47,15 @@ pub async fn kubernetes() -> Kubernetes {
 
 /// Makes an API server serve what shops need.
 pub async fn define(client: &Client) {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let mut all = vec![crd::definition().unwrap()];
-    for (group, version, kind, plural) in [
-        ("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
-        ("kafka.strimzi.io", "v1", "KafkaTopic", "kafkatopics"),
-        ("kafka.strimzi.io", "v1", "KafkaUser", "kafkausers"),
+    testkit::define(client, &crd::definition().unwrap()).await.unwrap();
+    for (group, kind) in [
+        ("gateway.networking.k8s.io", "HTTPRoute"),
+        ("kafka.strimzi.io", "KafkaTopic"),
+        ("kafka.strimzi.io", "KafkaUser"),
     ] {
-        all.push(anything(group, version, kind, plural));
+        let definition = testkit::any_kind(group, "v1", kind).unwrap();
+        testkit::define(client, &definition).await.unwrap();
     }
-    for definition in &all {
-        let apply = PatchParams::apply("test");
-        definitions.patch(&definition.name_any(), &apply, &Patch::Apply(definition)).await.unwrap();
-    }
-    for definition in &all {
-        until("the definition is served", async || {
-            let definition = definitions.get(&definition.name_any()).await.unwrap();
-            let conditions = definition.status.and_then(|status| status.conditions);
-            let is = |type_: &str| {
-                let mut all = conditions.iter().flatten();
-                all.any(|condition| condition.type_ == type_ && condition.status == "True")
-            };
-            is("Established") && is("NamesAccepted")
-        })
-        .await;
-    }
-    until("Storefronts are served", async || {
-        Api::<Storefront>::all(client.clone()).list(&ListParams::default()).await.is_ok()
-    })
-    .await;
-}
-
-/// A kind of somebody else, of which nothing is checked.
-fn anything(group: &str, version: &str, kind: &str, plural: &str) -> CustomResourceDefinition {
-    serde_json::from_value(json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": format!("{plural}.{group}"),
-            "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},
-        },
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
-            "versions": [{
-                "name": version, "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {
-                    "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-                }},
-            }],
-        },
-    }))
-    .unwrap()
 }
 
 /// Waits until that holds; panics with `what` when it does not in time.

@@ -8,18 +8,12 @@ mod values;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
-    core::Status,
-};
+use kube::{Client, core::Status};
 use serde_json::{Value, json};
 use storefront_operator::{api::rules, crd, manifest};
-use storefront_testkit::{Kubernetes, eventually_some};
+use storefront_testkit::{Kubernetes, define};
 use values::{CHANGED, WRONG};
 
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 const SHOPS: &str = "/apis/storefront.dev/v1alpha1/namespaces/default/storefronts";
 
 /// Fields and what is said about each.
@@ -36,19 +30,10 @@ impl Server {
         let kubernetes = Kubernetes::private().await.unwrap();
         let client = kubernetes.client().unwrap();
         let definition = crd::definition().unwrap();
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        let apply = Patch::Apply(&definition);
-        let name = definition.name_any();
-        definitions.patch(&name, &PatchParams::apply("test"), &apply).await.unwrap();
+        define(&client, &definition).await.unwrap();
         let mut schema = serde_json::to_value(definition).unwrap();
         let schema = schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
-        let server = Self { client, schema, _kubernetes: kubernetes };
-        let right = object("demo", &json!({"payment": {"sandbox": {}}}));
-        eventually_some(LIMIT, "the definition is served", async || {
-            server.create(&right, true).await.ok()
-        })
-        .await;
-        server
+        Self { client, schema, _kubernetes: kubernetes }
     }
 
     /// Asks for an object as `kubectl create --dry-run=server --validate=strict` does.

@@ -18,6 +18,7 @@
 
 mod browser;
 mod cut;
+mod definitions;
 mod dev;
 mod folder;
 mod gateway_api;
@@ -40,6 +41,7 @@ mod wait;
 
 pub use browser::chromium;
 pub use cut::{Cutter, Moment};
+pub use definitions::{any_kind, define};
 pub use dev::{Dev, DevOptions, Ready, built_program};
 pub use gateway_api::gateway_api;
 pub use helm::{helm, helm_program, monitoring_definitions};
