@@ -32,7 +32,8 @@ struct Arguments {
     /// [default: every namespace].
     #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAME", value_delimiter = ',')]
     namespace: Vec<String>,
-    /// Namespace of the Lease that says who leads. Without it this operator has to be the only one.
+    /// Namespace of the Lease that says who leads, the same for all operators of the same shops. Without it
+    /// this operator has to be the only one.
     #[arg(long, env = "LEASE_NAMESPACE", value_name = "NAME")]
     lease_namespace: Option<String>,
     /// Name of the Lease.
@@ -73,8 +74,11 @@ impl Arguments {
     fn candidate(&self, client: &Client, identity: &str) -> Option<Candidate> {
         let namespace = self.lease_namespace.clone()?;
         let (client, lease) = (client.clone(), self.lease.clone());
-        // Several that are given one name, by a variable of the chart, are not one.
-        let identity = format!("{identity}_{}", uuid::Uuid::new_v4());
+        // Several that are given one name, by a variable of the chart, are not one. Pods of several releases
+        // may share a Lease.
+        let home = self.pod_namespace.as_ref().map(|namespace| format!("{namespace}/"));
+        let home = home.unwrap_or_default();
+        let identity = format!("{home}{identity}_{}", uuid::Uuid::new_v4());
         Some(Candidate { client, namespace, lease, identity })
     }
 

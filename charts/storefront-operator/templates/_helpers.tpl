@@ -1,19 +1,32 @@
+{{/*
+A name that is right for every object: a Service's has no dots and begins with a letter, where a release's may be
+`my.release` or `1a`.
+*/}}
 {{- define "storefront-operator.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
-{{- end -}}
-{{- end -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- $full = default $full .Values.fullnameOverride | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $full }}{{ $full = printf "release-%s" $full }}{{ end -}}
+{{- $full | trunc 50 | trimAll "-" -}}
 {{- end -}}
 
 {{/* Cluster-wide names have the namespace in them: releases of one name may be in several. */}}
 {{- define "storefront-operator.clusterName" -}}
 {{- printf "%s:%s" .Release.Namespace (include "storefront-operator.fullname" .) -}}
+{{- end -}}
+
+{{/* Operators that look after the whole cluster share a Lease, whatever their releases are called. */}}
+{{- define "storefront-operator.lease" -}}
+{{- if .Values.watch.namespaces }}{{ include "storefront-operator.fullname" . }}{{ else }}storefront-operator{{ end -}}
+{{- end -}}
+
+{{- define "storefront-operator.leaseNamespace" -}}
+{{- if .Values.watch.namespaces }}{{ .Release.Namespace }}{{ else }}{{ .Values.lease.namespace }}{{ end -}}
+{{- end -}}
+
+{{/* It may be beside those of other releases. */}}
+{{- define "storefront-operator.leaseRole" -}}
+{{- printf "%s:lease" (include "storefront-operator.clusterName" .) -}}
 {{- end -}}
 
 {{- define "storefront-operator.serviceAccountName" -}}
@@ -69,7 +82,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The shop that `helm test` buys at. Names of Storefronts have at most 40 characters. */}}
 {{- define "storefront-operator.testShop" -}}
-{{- printf "%s-test" (include "storefront-operator.fullname" . | trunc 35 | trimSuffix "-") -}}
+{{- printf "%s-test" (include "storefront-operator.fullname" . | trunc 35 | trimAll "-") -}}
 {{- end -}}
 
 {{- define "storefront-operator.testNamespace" -}}

@@ -94,7 +94,7 @@ impl Candidate {
     pub async fn acquire(&self, fence: &Fence) {
         // Another clock's times are not compared with ours: a lease has ended when it has not changed
         // for its own length.
-        let mut seen: Option<(String, Instant)> = None;
+        let mut seen = Seen::default();
         loop {
             match self.try_to_hold(&mut seen).await {
                 Ok(Some(asked)) => {
@@ -151,27 +151,37 @@ impl Candidate {
     }
 
     /// When it was asked for, if the lease is ours now.
-    async fn try_to_hold(
-        &self,
-        seen: &mut Option<(String, Instant)>,
-    ) -> Result<Option<Instant>, kube::Error> {
+    async fn try_to_hold(&self, seen: &mut Seen) -> Result<Option<Instant>, kube::Error> {
         let (api, asked) = (self.api(), Instant::now());
         let Some(mut lease) = answer(api.get_opt(&self.lease)).await? else {
             let created = answer(api.create(&PostParams::default(), &self.claim(None))).await;
             return taken(created, asked);
         };
         let version = lease.metadata.resource_version.clone().unwrap_or_default();
-        let held = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
-        let free = held.is_none_or(|holder| holder.is_empty() || holder == self.identity);
-        let since = match seen {
-            Some((known, since)) if *known == version => *since,
-            _ => seen.insert((version, asked)).1,
-        };
-        if !free && since.elapsed() < LEASE {
+        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
+        let other = holder.filter(|holder| !holder.is_empty() && *holder != self.identity);
+        let since = seen.since(version, asked);
+        if let Some(other) = other
+            && since.elapsed() < LEASE
+        {
+            self.tell_of(other, seen);
             return Ok(None);
         }
         lease = self.claim(Some(lease));
         taken(answer(api.replace(&self.lease, &PostParams::default(), &lease)).await, asked)
+    }
+
+    /// Who waits for ever, as a second release would, says for whom.
+    fn tell_of(&self, other: String, seen: &mut Seen) {
+        if seen.told.as_ref() != Some(&other) {
+            tracing::info!(
+                holder = other,
+                lease = self.lease,
+                namespace = self.namespace,
+                "another operator leads"
+            );
+            seen.told = Some(other);
+        }
     }
 
     async fn renew(&self) -> Result<Option<Instant>, kube::Error> {
@@ -203,6 +213,25 @@ impl Candidate {
                 lease_transitions: Some(turns.map_or(0, |turns| turns + 1)),
                 ..Default::default()
             }),
+        }
+    }
+}
+
+/// What one who waits knows of the lease.
+#[derive(Default)]
+struct Seen {
+    /// Its version, and since when it has been that.
+    version: Option<(String, Instant)>,
+    /// The holder that was last told of.
+    told: Option<String>,
+}
+
+impl Seen {
+    /// Since when a lease has not changed.
+    fn since(&mut self, version: String, now: Instant) -> Instant {
+        match &self.version {
+            Some((known, since)) if *known == version => *since,
+            _ => self.version.insert((version, now)).1,
         }
     }
 }

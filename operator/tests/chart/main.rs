@@ -8,6 +8,7 @@ mod install;
 mod operator;
 mod renders;
 mod rights;
+mod several;
 mod values;
 mod world;
 

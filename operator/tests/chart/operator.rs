@@ -14,17 +14,24 @@ pub struct Operator {
 
 impl Operator {
     pub async fn start(world: &World) -> Self {
-        let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), HOME);
-        let deployment = deployments.get(RELEASE).await.unwrap();
+        Self::of(world, HOME, RELEASE).await
+    }
+
+    /// That of another release.
+    pub async fn of(world: &World, home: &str, name: &str) -> Self {
+        let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), home);
+        let deployment = deployments.get(name).await.unwrap();
         let pod = deployment.spec.unwrap().template.spec.unwrap();
         let account = pod.service_account_name.unwrap();
-        let kubeconfig = world.kubernetes.kubeconfig_of(HOME, &account).await.unwrap();
+        let kubeconfig = world.kubernetes.kubeconfig_of(home, &account).await.unwrap();
         let container = pod.containers.into_iter().next().unwrap();
         let mut arguments = container.args.unwrap();
         // The port of the pod may be taken on this machine.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         arguments.push(format!("--listen={free}"));
-        let mut environment: Vec<_> = container.env.unwrap().iter().map(variable).collect();
+        let environment = container.env.unwrap();
+        let mut environment: Vec<_> =
+            environment.iter().map(|it| variable(it, home, name)).collect();
         environment.push(("KUBECONFIG".into(), kubeconfig.to_string_lossy().into_owned()));
         let program = Path::new(env!("CARGO_BIN_EXE_storefront-operator"));
         Self { running: Running::start(program, &arguments, environment).unwrap() }
@@ -37,12 +44,12 @@ impl Operator {
 }
 
 /// As a kubelet fills it in.
-fn variable(variable: &EnvVar) -> (String, String) {
+fn variable(variable: &EnvVar, home: &str, name: &str) -> (String, String) {
     let from = variable.value_from.as_ref().and_then(|from| from.field_ref.as_ref());
     let value = match from.map(|from| from.field_path.as_str()) {
         None => variable.value.clone().unwrap_or_default(),
-        Some("metadata.name") => format!("{RELEASE}-0"),
-        Some("metadata.namespace") => HOME.to_owned(),
+        Some("metadata.name") => format!("{name}-0"),
+        Some("metadata.namespace") => home.to_owned(),
         Some(other) => unreachable!("a field that this test does not know: {other}"),
     };
     (variable.name.clone(), value)

@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use storefront_operator::Storefront;
-use storefront_testkit::eventually;
+use storefront_testkit::{any_kind, define, eventually};
 
 use crate::{
     operator::Operator,
@@ -74,32 +74,6 @@ impl World {
             api.get_opt(name).await.unwrap().is_some() == there
         })
         .await;
-    }
-
-    /// Serves a kind of an API that is not Kubernetes' own.
-    async fn serve(&self, group: &str, version: &str, kind: &str) {
-        let plural = format!("{}s", kind.to_lowercase());
-        let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let definition = json!({
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": format!("{plural}.{group}"),
-                "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
-            },
-            "spec": {
-                "group": group,
-                "scope": "Namespaced",
-                "names": {"kind": kind, "plural": plural},
-                "versions": [{
-                    "name": version,
-                    "served": true,
-                    "storage": true,
-                    "schema": {"openAPIV3Schema": anything},
-                }],
-            },
-        });
-        self.define(&definition).await;
     }
 }
 
@@ -221,7 +195,8 @@ async fn the_operator_has_the_rights_that_it_uses_and_no_others() {
         ("kafka.strimzi.io", "KafkaUser"),
         ("kafka.strimzi.io", "Kafka"),
     ] {
-        world.serve(group, "v1", kind).await;
+        let definition = any_kind(group, "v1", kind).unwrap();
+        define(&world.client, &definition).await.unwrap();
     }
     let products = json!({"products": [{"id": "chai", "name": "Chai", "price": 100}]});
     let products = json!({
@@ -255,8 +230,8 @@ async fn the_operator_has_the_rights_that_it_uses_and_no_others() {
 
     let roles: Api<ClusterRole> = Api::all(world.client.clone());
     let role = roles.get(&format!("{HOME}:{RELEASE}")).await.unwrap();
-    let leases: Api<Role> = Api::namespaced(world.client.clone(), HOME);
-    let leases = leases.get(&format!("{RELEASE}-lease")).await.unwrap();
+    let leases: Api<Role> = Api::namespaced(world.client.clone(), "default");
+    let leases = leases.get(&format!("{HOME}:{RELEASE}:lease")).await.unwrap();
     let mut given = rights(&role.rules.unwrap());
     given.extend(rights(&leases.rules.unwrap()));
     let unused = || given.difference(&asked(&world).0).cloned().collect::<Vec<_>>();

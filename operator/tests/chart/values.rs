@@ -10,7 +10,10 @@ use storefront_contract::ServiceId;
 use storefront_operator::render::Options;
 use storefront_testkit::helm;
 
-use crate::{CHART, renders::cases};
+use crate::{
+    CHART,
+    renders::{cases, objects},
+};
 
 fn yaml(file: &str) -> Value {
     serde_yaml::from_str(&fs::read_to_string(format!("{CHART}/{file}")).unwrap()).unwrap()
@@ -41,6 +44,8 @@ async fn mistakes_are_refused_by_name() {
         "watch.namespace=shops",
         "watch.namespaces={Shops}",
         "watchSecrets=true",
+        "fullnameOverride=1a",
+        "lease.namespace=Kube",
         "resources.limit.memory=1Gi",
         "rbac.create=yes",
         "serviceAccount.anotations.a=b",
@@ -59,6 +64,31 @@ async fn mistakes_are_refused_by_name() {
         said.insert(mistake, lines.collect::<Vec<_>>().join("\n"));
     }
     insta::assert_yaml_snapshot!("mistakes", said);
+}
+
+/// A Service's name is the strictest: a letter, no dots, 63 characters. Helm takes all of these.
+#[tokio::test]
+async fn names_are_right_whatever_the_release_is_called() {
+    let longest = format!("{}.{}", "a".repeat(20), "9-".repeat(15) + "9z");
+    let is_right = |name: &str| {
+        let mut letters = name.bytes();
+        name.len() <= 63
+            && letters.next().is_some_and(|first| first.is_ascii_lowercase())
+            && letters.all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
+            && !name.ends_with('-')
+    };
+    for release in ["my.release", "1a", "0.storefront-operator", "a", &longest] {
+        let words = ["template", release, CHART, "--namespace", "operator"];
+        for object in objects(&helm(None, &words).await.unwrap()) {
+            let (kind, name) = (&object["kind"], object["metadata"]["name"].as_str().unwrap());
+            // Names in a cluster's own kinds have more in them.
+            let name = name.strip_prefix("operator:").unwrap_or(name);
+            let name = name.split(':').next().unwrap();
+            let right = kind == "CustomResourceDefinition" || is_right(name);
+            assert!(right, "{release}: {kind} {name}");
+            assert!(kind != "Storefront" || name.len() <= 40, "{release}: {name}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -60,7 +60,12 @@ impl World {
 
     /// Runs Helm with all rights in the namespace of releases.
     pub async fn helm(&self, words: &[&str]) -> anyhow::Result<String> {
-        let all = [words, &["--namespace", HOME]].concat();
+        self.helm_in(HOME, words).await
+    }
+
+    /// Runs Helm with all rights in another namespace.
+    pub async fn helm_in(&self, namespace: &str, words: &[&str]) -> anyhow::Result<String> {
+        let all = [words, &["--namespace", namespace]].concat();
         helm(Some(&self.kubeconfig), &all).await
     }
 
@@ -85,19 +90,6 @@ impl World {
 
     pub async fn apply(&self, object: &Value) -> Result<DynamicObject, kube::Error> {
         self.patch(object, PatchParams::apply("test").force()).await
-    }
-
-    /// Serves what a definition defines.
-    pub async fn define(&self, definition: &Value) {
-        self.apply(definition).await.unwrap();
-        let (spec, metadata) = (&definition["spec"], json!({"namespace": SHOPS}));
-        let version = spec["versions"][0]["name"].as_str().unwrap();
-        let api_version = format!("{}/{version}", spec["group"].as_str().unwrap());
-        let kind = &spec["names"]["kind"];
-        let any = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
-        let (api, all) = (self.api(&any), ListParams::default());
-        eventually(LIMIT, &format!("{kind} is served"), async || api.list(&all).await.is_ok())
-            .await;
     }
 
     /// Whether the API server would keep an object as it is, with every field known, and its pods.
