@@ -25,6 +25,11 @@ pub fn object(storefront: &str, part: &str) -> String {
     format!("{storefront}-{part}")
 }
 
+/// The Secret with the certificate of a Kafka cluster's authority, as Strimzi names it.
+pub fn strimzi_authority(cluster: &str) -> String {
+    format!("{cluster}-cluster-ca-cert")
+}
+
 #[cfg(test)]
 mod tests {
     use storefront_contract::ServiceId;

@@ -44,6 +44,8 @@ pub struct Plan {
     pub topic_policy: TopicPolicy,
     /// The services that run, in the order in which a payment meets them.
     pub services: Vec<ServicePlan>,
+    /// Strimzi's `Kafka` of the same namespace, whose certificate the services trust.
+    pub strimzi: Option<String>,
     /// What is allowed but likely not meant, for people.
     pub notes: Vec<String>,
 }
@@ -160,6 +162,16 @@ pub fn plan(storefront: &Storefront, placement: &Placement) -> Result<Plan, Inva
         None => CatalogSource::Products(products.unwrap_or_else(|| demo::products(currency))),
     };
     let topic_policy = spec.topic_policy();
-    let plan = Plan { shop, names, currency, catalog, topics, topic_policy, services, notes };
-    checks.finish(plan)
+    let strimzi = spec.strimzi().map(|strimzi| strimzi.cluster.clone());
+    checks.finish(Plan {
+        shop,
+        names,
+        currency,
+        catalog,
+        topics,
+        topic_policy,
+        services,
+        strimzi,
+        notes,
+    })
 }

@@ -35,6 +35,8 @@ pub struct Reference {
     pub keys: BTreeSet<String>,
     /// Services that read it.
     pub services: BTreeSet<ServiceId>,
+    /// Strimzi's `Kafka` that it comes with; the others are made by people.
+    pub strimzi: Option<String>,
 }
 
 /// What is wrong with a reference. The keys are those that are needed and not there, or empty.
@@ -58,6 +60,7 @@ pub fn references(plan: &Plan) -> Vec<Reference> {
             name: name.to_owned(),
             keys: BTreeSet::new(),
             services: BTreeSet::new(),
+            strimzi: plan.strimzi.clone().filter(|it| name == names::strimzi_authority(it)),
         });
         reference.keys.insert(key.to_owned());
         reference.services.insert(service);
@@ -98,9 +101,16 @@ impl std::fmt::Display for Missing {
         let keys = list(keys.iter().map(String::as_str).collect());
         let services = list(services.iter().map(|id| id.name()).collect());
         let object = format!("{} {name}", kind.name());
-        let (what, remedy) = match exists {
-            false => (format!("{object} is missing"), format!("create it with the keys {keys}")),
-            true => (format!("{object} has nothing in {keys}"), "add what is missing".to_owned()),
+        let what = match exists {
+            false => format!("{object} is missing"),
+            true => format!("{object} has nothing in {keys}"),
+        };
+        let remedy = match (&reference.strimzi, exists) {
+            (Some(kafka), _) => {
+                format!("Strimzi makes it with Kafka {kafka}, which has to be there")
+            }
+            (None, false) => format!("create it with the keys {keys}"),
+            (None, true) => "add what is missing".to_owned(),
         };
         write!(f, "{what}, which {services} needs: {remedy}")
     }

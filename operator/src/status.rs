@@ -56,7 +56,9 @@ pub fn status(
     let before = last.clone().of_brokers(&ours);
     let mut findings = findings(storefront, observed, outcome, &before);
     let (mut topics, mut groups, mut lag) = (before.topics, before.groups, before.lag);
+    let mut cluster_id = before.cluster_id;
     if let (Brokers::Seen(facts), Some(plan)) = (&observed.brokers, outcome.plan()) {
+        cluster_id = facts.cluster_id.clone().or(cluster_id);
         topics = facts::topics(facts, plan);
         if let Some(known) = &facts.groups {
             (groups, lag) = facts::groups(known, plan);
@@ -75,6 +77,7 @@ pub fn status(
         observed_generation: storefront.metadata.generation,
         url: observed.url.clone().or(before.url),
         brokers: Some(ours),
+        cluster_id,
         lag,
         topics,
         groups,

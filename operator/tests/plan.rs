@@ -128,6 +128,22 @@ fn a_browser_is_sent_to_where_it_can_reach_the_shop() {
     };
     assert_eq!(urls(json!({})), "http://127.0.0.1:8080/");
     assert_eq!(urls(json!({"host": "shop.example.com"})), "https://shop.example.com/");
+    // An Ingress without a certificate; nothing is known of a Gateway's.
+    let (host, bare) = ("shop.example.com", json!({}));
+    let tls = json!({"tlsSecretRef": {"name": "shop-tls"}});
+    let route = json!({"parentRefs": [{"name": "public"}]});
+    for (gateway, url) in [
+        (json!({"host": host, "ingress": bare}), "http://shop.example.com/"),
+        (json!({"host": host, "ingress": tls}), "https://shop.example.com/"),
+        (json!({"host": host, "httpRoute": route}), "https://shop.example.com/"),
+        (json!({"host": host, "httpRoute": route, "ingress": bare}), "https://shop.example.com/"),
+        (
+            json!({"host": host, "ingress": bare, "publicUrl": "https://shop.example.com"}),
+            "https://shop.example.com/",
+        ),
+    ] {
+        assert_eq!(urls(gateway.clone()), url, "{gateway}");
+    }
     let written = json!({"host": "shop.example.com", "publicUrl": "http://shop.local:8081"});
     assert_eq!(urls(written), "http://shop.local:8081/");
 }

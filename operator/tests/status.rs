@@ -68,6 +68,7 @@ impl Shop {
             url: Some("http://demo-gateway.shops:8080/".into()),
             workloads: Some(parts.map(|part| (part.to_owned(), running.clone())).collect()),
             brokers: Brokers::Seen(BrokerFacts {
+                cluster_id: Some("main".into()),
                 brokers: 1,
                 topics: self.plan.topics.iter().map(topic).collect(),
                 groups: Some(CATALOG.iter().filter_map(|entry| entry.group).map(group).collect()),

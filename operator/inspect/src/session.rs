@@ -87,8 +87,8 @@ impl Session {
 
     /// The name that the brokers have given to their cluster: it tells one cluster from another, whatever
     /// their addresses are.
-    pub fn cluster_id(&self) -> Option<String> {
-        self.client.client().fetch_cluster_id(LIMIT)
+    pub fn cluster_id(&self, limit: Duration) -> Option<String> {
+        self.client.client().fetch_cluster_id(limit)
     }
 
     /// Brokers and every topic, without offsets.

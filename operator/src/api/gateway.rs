@@ -15,8 +15,8 @@ pub struct Gateway {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<bool>,
 
-    /// Public DNS name of the shop, reached by https unless `publicUrl` says otherwise; `httpRoute`
-    /// and `ingress` are made for it. Default: none; the shop is reached by its Service only.
+    /// Public DNS name of the shop; `httpRoute` and `ingress` are made for it. Default: none; the shop is
+    /// reached by its Service only.
     ///
     /// Example: `shop.example.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,8 +25,9 @@ pub struct Gateway {
     pub host: Option<String>,
 
     /// Where browsers reach the shop: Stripe and the sandbox's checkout page send shoppers back to it,
-    /// and mails link to it. Default: `https://` and `host`; without a host `http://127.0.0.1:8080`,
-    /// where `kubectl port-forward service/NAME-gateway 8080` answers.
+    /// and mails link to it. Default: `https://` and `host`, or `http://` when there is nothing but an
+    /// `ingress` without `tlsSecretRef`; without a host `http://127.0.0.1:8080`, where
+    /// `kubectl port-forward service/NAME-gateway 8080` answers.
     ///
     /// Example: `https://shop.example.com:8443`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,8 @@ pub struct Ingress {
     pub annotations: Option<BTreeMap<String, String>>,
 
     /// Secret with the host's certificate (`tls.crt`) and key (`tls.key`). cert-manager makes it when
-    /// it is asked to. Default: the controller's own certificate.
+    /// it is asked to. Default: none; the shop is reached by http. Where the controller or a load balancer
+    /// has a certificate of its own, write `publicUrl`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_secret_ref: Option<SecretRef>,
 }

@@ -32,6 +32,11 @@ pub struct StorefrontStatus {
     #[schemars(length(max = 2100))]
     pub brokers: Option<String>,
 
+    /// Id that these brokers have given to their cluster: it is the same whatever address they are reached by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub cluster_id: Option<String>,
+
     /// Events that consumers have not taken yet, all groups together, rounded down to 1, 2 or 5 and
     /// zeros behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +62,7 @@ impl StorefrontStatus {
             self.conditions
                 .retain(|known| known.type_ != KAFKA_READY && known.type_ != TOPICS_READY);
             self.brokers = None;
+            self.cluster_id = None;
             self.lag = None;
             self.topics.clear();
             self.groups.clear();

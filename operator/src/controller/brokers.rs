@@ -3,7 +3,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use kube::{Resource, ResourceExt};
@@ -12,7 +14,7 @@ use serde_json::json;
 use storefront_inspect::{Cause, Cluster, InspectError, Scope, Session};
 
 use crate::{
-    api::{self, Storefront},
+    api::Storefront,
     controller::{
         apply::is_of,
         context::{Context, Seen},
@@ -23,13 +25,15 @@ use crate::{
         topics::{self, Decision, Ownership},
     },
     names,
-    plan::Plan,
+    plan::{Plan, cluster},
     render::RETAIN,
     status::{Brokers, Event, Observed, TopicTrouble, Trouble},
 };
 
 /// Looks in a row without an answer, after an answer, until the brokers count as unreachable.
 const TOLD_AFTER: u32 = 2;
+/// How long a shop that is made waits for brokers to say which they are: it is made all the same.
+const ID_LIMIT: Duration = Duration::from_secs(3);
 
 /// Everything that a look needs.
 pub(crate) struct Look<'a> {
@@ -54,12 +58,8 @@ impl Look<'_> {
             return Ok(0);
         }
         let starting = observed.workload(names::KAFKA).is_none_or(|kafka| kafka.ready == 0);
-        let incomplete = self
-            .others
-            .missing
-            .iter()
-            .any(|missing| self.others.needs_for_kafka(&missing.reference.name));
-        if (self.storefront.spec.managed_brokers().is_some() && starting) || incomplete {
+        let managed = self.storefront.spec.managed_brokers().is_some();
+        if (managed && starting) || !self.others.are_complete_for_kafka() {
             return Ok(0);
         }
         let (seen, writes) = match self.ask().await {
@@ -92,7 +92,8 @@ impl Look<'_> {
         let ours = self.storefront.spec.strimzi().is_none() && !self.paused;
         let ask = move || {
             let session = topics::open(&properties)?;
-            let look = || Ok::<_, InspectError>((session.cluster()?, session.cluster_id()));
+            let look =
+                || Ok::<_, InspectError>((session.cluster()?, session.cluster_id(topics::TIMEOUT)));
             let cluster = ours.then(look).transpose()?;
             Ok((session, cluster))
         };
@@ -119,6 +120,7 @@ impl Look<'_> {
         cluster: &Cluster,
         id: Option<String>,
     ) -> Result<(usize, Vec<TopicTrouble>), Error> {
+        is_alone(self.storefront, self.context, id.as_deref())?;
         let written = Ledger::read(self.live, &self.storefront.name_any());
         let mut ledger = written.topics_of(id.as_deref()).clone();
         let all_ours = self.storefront.spec.managed_brokers().is_some();
@@ -276,74 +278,124 @@ fn plainly(error: &KafkaError) -> String {
     }
 }
 
-/// Another shop with the same brokers and prefix that was there before this one. One broker in common is
-/// enough: the others are of the same cluster.
-pub fn older_twin(storefront: &Storefront, others: &[Arc<Storefront>]) -> Option<String> {
-    let (brokers, prefix) = place_of(storefront)?;
+/// What the brokers of others call their cluster, as far as it is known or can be found out soon.
+pub(crate) async fn cluster_id(
+    storefront: &Storefront,
+    context: &Context,
+    others: &References,
+) -> Result<Option<String>, Error> {
+    let known = known_id(storefront);
+    let is_asked = context.looks.last(storefront);
+    let is_asked = is_asked.is_some_and(|seen| seen.generation == storefront.metadata.generation);
+    let asks = storefront.spec.managed_brokers().is_none() && others.are_complete_for_kafka();
+    if known.is_some() || is_asked || !asks {
+        return Ok(known);
+    }
+    let properties = properties(storefront, others);
+    let asked = blocking(move || Ok(topics::open(&properties)?.cluster_id(ID_LIMIT))).await;
+    match asked {
+        // The look that follows tells of it.
+        Err(Error::Brokers(_)) => Ok(None),
+        asked => asked,
+    }
+}
+
+/// The id that was written down, of the brokers that the manifest names now.
+fn known_id(storefront: &Storefront) -> Option<String> {
+    let status = storefront.status.clone().unwrap_or_default();
+    status.of_brokers(&storefront.spec.brokers()).cluster_id
+}
+
+/// Whether no older shop has the same topics and groups, in the cluster of that id.
+pub(crate) fn is_alone(
+    storefront: &Storefront,
+    context: &Context,
+    id: Option<&str>,
+) -> Result<(), Error> {
+    match older_twin(storefront, id, &context.storefronts()) {
+        Some(other) => Err(Error::SharedPrefix { other }),
+        None => Ok(()),
+    }
+}
+
+/// Another shop with the same brokers and prefix that was there before this one. The same cluster may have
+/// several addresses: one in common is enough, and so is its id.
+pub fn older_twin(
+    storefront: &Storefront,
+    id: Option<&str>,
+    others: &[Arc<Storefront>],
+) -> Option<String> {
+    let mut place = Place::of(storefront)?;
+    place.id = place.id.or_else(|| id.map(str::to_owned));
     let age = |s: &Storefront| (s.meta().creation_timestamp.clone().map(|time| time.0), s.uid());
     let twin = others.iter().find(|other| {
-        let same = place_of(other)
-            .is_some_and(|(others, its)| its == prefix && !others.is_disjoint(&brokers));
-        same && other.uid() != storefront.uid() && age(other) < age(storefront)
+        Place::of(other).is_some_and(|other| other.is(&place))
+            && other.uid() != storefront.uid()
+            && age(other) < age(storefront)
     })?;
     Some(format!("{}/{}", twin.namespace().unwrap_or_default(), twin.name_any()))
 }
 
 /// Which brokers and which prefix, of those that several shops can share.
-fn place_of(storefront: &Storefront) -> Option<(BTreeSet<String>, String)> {
-    let prefix = storefront.spec.prefix().to_owned();
-    if let Some(strimzi) = storefront.spec.strimzi() {
-        let namespace = storefront.namespace().unwrap_or_default();
-        return Some((BTreeSet::from([format!("{namespace}/{}", strimzi.cluster)]), prefix));
-    }
-    let external = storefront.spec.external_kafka()?;
-    let servers = external.bootstrap_servers.split(',').map(|server| server.trim().to_owned());
-    Some((servers.collect(), prefix))
+struct Place {
+    addresses: BTreeSet<String>,
+    id: Option<String>,
+    prefix: String,
 }
 
-/// librdkafka's properties for the operator's own client.
+impl Place {
+    fn of(storefront: &Storefront) -> Option<Self> {
+        let spec = &storefront.spec;
+        let addresses = match (spec.strimzi(), spec.external_kafka()) {
+            (Some(strimzi), _) => {
+                let namespace = storefront.namespace().unwrap_or_default();
+                BTreeSet::from([format!("{namespace}/{}", strimzi.cluster)])
+            }
+            (None, external) => {
+                let servers = external?.bootstrap_servers.split(',');
+                servers.map(|server| server.trim().to_owned()).collect()
+            }
+        };
+        Some(Self { addresses, id: known_id(storefront), prefix: spec.prefix().to_owned() })
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let same_id = self.id.is_some() && self.id == other.id;
+        self.prefix == other.prefix && (same_id || !self.addresses.is_disjoint(&other.addresses))
+    }
+}
+
+/// librdkafka's properties for the operator's own client: what the services are told, with the values of
+/// Secrets in place of files.
 pub(crate) fn properties(storefront: &Storefront, others: &References) -> BTreeMap<String, String> {
     let (namespace, shop) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
-    let secret = |name: &str, key: &str| {
-        others.kafka_secrets.get(&(name.to_owned(), key.to_owned())).cloned().unwrap_or_default()
+    let (brokers, security) = cluster::kafka(&storefront.spec, &shop);
+    // Services beside the shop have longer names from here.
+    let is_external = storefront.spec.external_kafka().is_some();
+    let brokers = brokers.iter().map(|broker| match broker.split_once(':') {
+        Some((host, port)) if !is_external => format!("{host}.{namespace}.svc:{port}"),
+        _ => broker.clone(),
+    });
+    let secret = |file: &Path| {
+        let place = cluster::secret_of(file);
+        place.and_then(|place| others.kafka_secrets.get(&place).cloned()).unwrap_or_default()
     };
     let mut properties = BTreeMap::new();
     let mut set = |key: &str, value: String| properties.insert(key.to_owned(), value);
-    if let Some(strimzi) = storefront.spec.strimzi() {
-        let cluster = &strimzi.cluster;
-        let user = names::object(&shop, names::KAFKA_USER);
-        let bootstrap = format!("{cluster}-kafka-bootstrap.{namespace}.svc:9093");
-        set("bootstrap.servers", bootstrap);
-        set("security.protocol", "sasl_ssl".into());
-        set("ssl.ca.pem", secret(&format!("{cluster}-cluster-ca-cert"), "ca.crt"));
-        set("sasl.mechanism", "SCRAM-SHA-512".into());
-        set("sasl.password", secret(&user, "password"));
-        set("sasl.username", user);
-    } else if let Some(external) = storefront.spec.external_kafka() {
-        set("bootstrap.servers", external.bootstrap_servers.replace(' ', ""));
-        let protocol = match (&external.tls, &external.sasl) {
-            (None, None) => "plaintext",
-            (Some(_), None) => "ssl",
-            (None, Some(_)) => "sasl_plaintext",
-            (Some(_), Some(_)) => "sasl_ssl",
+    set("bootstrap.servers", brokers.collect::<Vec<_>>().join(","));
+    set("security.protocol", security.protocol().to_owned());
+    if let Some(file) = &security.ca_file {
+        set("ssl.ca.pem", secret(file));
+    }
+    if let Some(sasl) = &security.sasl {
+        // Strimzi's Secret has no name in it: it is the user's.
+        let user = match storefront.spec.strimzi() {
+            Some(_) => names::object(&shop, names::KAFKA_USER),
+            None => secret(&sasl.username_file).trim().to_owned(),
         };
-        set("security.protocol", protocol.into());
-        if let Some(ca) = external.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()) {
-            set("ssl.ca.pem", secret(&ca.name, &ca.key));
-        }
-        if let Some(sasl) = &external.sasl {
-            let mechanism = match sasl.mechanism {
-                api::SaslMechanism::Plain => "PLAIN",
-                api::SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
-                api::SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
-            };
-            set("sasl.mechanism", mechanism.into());
-            set("sasl.username", secret(&sasl.secret_ref.name, "username").trim().to_owned());
-            set("sasl.password", secret(&sasl.secret_ref.name, "password").trim().to_owned());
-        }
-    } else {
-        let service = names::object(&shop, names::KAFKA);
-        set("bootstrap.servers", format!("{service}.{namespace}.svc:9092"));
+        set("sasl.mechanism", sasl.mechanism.name().to_owned());
+        set("sasl.username", user);
+        set("sasl.password", secret(&sasl.password_file).trim().to_owned());
     }
     properties
 }
@@ -383,5 +435,41 @@ mod tests {
         assert_eq!(without_answer(Some(second), nothing()).brokers, nothing().brokers);
         // Nothing was ever known: then it is told at once.
         assert_eq!(without_answer(None, nothing()).brokers, nothing().brokers);
+    }
+
+    fn shop(name: &str, age: i64, servers: &str, status: &serde_json::Value) -> Storefront {
+        serde_json::from_value(json!({
+            "apiVersion": "storefront.dev/v1alpha1",
+            "kind": "Storefront",
+            "metadata": {
+                "name": name, "namespace": "shops", "uid": name,
+                "creationTimestamp": format!("2026-01-0{age}T00:00:00Z"),
+            },
+            "spec": {
+                "payment": {"sandbox": {}},
+                "kafka": {"external": {"bootstrapServers": servers}, "prefix": "blue."},
+            },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn twins_are_known_by_an_address_or_by_the_id_of_their_brokers() {
+        let of = |servers: &str, id: &str| json!({"brokers": format!("external {servers}"), "clusterId": id});
+        let elder = Arc::new(shop("elder", 1, "a:9092,b:9092", &of("a:9092,b:9092", "main")));
+        let all = [elder.clone()];
+        let twin = |servers: &str, status: &serde_json::Value, asked: Option<&str>| {
+            older_twin(&shop("younger", 2, servers, status), asked, &all).is_some()
+        };
+        let nothing = json!({});
+        assert!(twin("b:9092, c:9092", &nothing, None), "an address in common");
+        assert!(!twin("c:9092", &nothing, None), "nothing is known");
+        assert!(twin("c:9092", &nothing, Some("main")), "the brokers have just been asked");
+        assert!(!twin("c:9092", &nothing, Some("other")));
+        assert!(twin("c:9092", &of("c:9092", "main"), None), "it was written down");
+        assert!(!twin("c:9092", &of("d:9092", "main"), None), "of brokers that it had before");
+        let younger = Arc::new(shop("younger", 2, "c:9092", &of("c:9092", "main")));
+        assert_eq!(older_twin(&elder, None, &[younger, elder.clone()]), None);
     }
 }

@@ -119,26 +119,29 @@ fn key(storefront: &Storefront) -> String {
     storefront.uid().unwrap_or_default()
 }
 
-/// How often each shop has failed in a row.
+/// How often each shop has failed in a row, and with which edit.
 #[derive(Default)]
-pub struct Retries(Mutex<HashMap<String, u32>>);
+pub struct Retries(Mutex<HashMap<String, (Option<i64>, u32)>>);
 
 impl Retries {
     /// How long to wait now: twice as long each time, with a bound.
     pub fn next(&self, storefront: &Storefront) -> Duration {
-        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = failed.entry(key(storefront)).or_default();
-        let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(*failed));
-        *failed = failed.saturating_add(1);
+        let failed = self.failed(storefront);
+        let row = (storefront.metadata.generation, failed.saturating_add(1));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key(storefront), row);
+        let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failed));
         wait.min(RETRY_MAX)
     }
 
-    /// How often it has failed in a row until now.
+    /// How often it has failed in a row until now. An edit begins a new row.
     pub fn failed(&self, storefront: &Storefront) -> u32 {
         let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.get(&key(storefront)).copied().unwrap_or_default()
+        let row = failed.get(&key(storefront)).copied();
+        let row = row.filter(|(generation, _)| *generation == storefront.metadata.generation);
+        row.map_or(0, |(_, failed)| failed)
     }
 
+    /// It has got further, also when it has failed then.
     pub fn reset(&self, storefront: &Storefront) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(storefront));
     }
@@ -216,5 +219,36 @@ impl Looks {
     /// Of a shop that is gone nothing is remembered.
     pub fn forget(&self, storefront: &Storefront) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(storefront));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shop(generation: i64) -> Storefront {
+        serde_json::from_value(json!({
+            "apiVersion": "storefront.dev/v1alpha1",
+            "kind": "Storefront",
+            "metadata": {"name": "demo", "uid": "1", "generation": generation},
+            "spec": {"payment": {"sandbox": {}}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn who_gets_no_further_waits_longer_each_time() {
+        let (retries, shop, edited) = (Retries::default(), shop(1), shop(2));
+        let waits = |shop: &Storefront| [0; 3].map(|_| retries.next(shop).as_secs());
+        assert_eq!((waits(&shop), retries.failed(&shop)), ([1, 2, 4], 3));
+        // It has failed further on, and so did the edit.
+        retries.reset(&shop);
+        assert_eq!(waits(&shop), [1, 2, 4]);
+        assert_eq!(retries.failed(&edited), 0);
+        assert_eq!(waits(&edited), [1, 2, 4]);
+        let last = (0..40).map(|_| retries.next(&edited)).last();
+        assert_eq!(last, Some(RETRY_MAX));
     }
 }

@@ -96,7 +96,7 @@ async fn delete_topics(storefront: &Storefront, context: &Context) -> Result<(),
     let properties = properties(storefront, &others);
     let open = move || {
         let session = topics::open(&properties)?;
-        let id = session.cluster_id();
+        let id = session.cluster_id(topics::TIMEOUT);
         Ok((session, id))
     };
     let (session, id) = blocking(open).await?;

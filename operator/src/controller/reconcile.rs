@@ -107,6 +107,10 @@ async fn attempt(
     if let Err(Error::NotLeading) = result {
         return Err(Error::NotLeading);
     }
+    // What fails after something was done has got further than the time before.
+    if attempt.writes > 0 {
+        context.retries.reset(storefront);
+    }
     let after = {
         let failed = context.retries.failed(storefront);
         let outcome = outcome(storefront, &attempt, result.as_ref().err(), failed);
@@ -187,9 +191,9 @@ impl Work<'_> {
     /// Renders and applies, unless the shop is paused. Counts what it has written, also when it fails.
     async fn make(&self, writes: &mut usize, live: &mut Live) -> Result<(), Error> {
         let Self { storefront, context, placement, plan, apis, others } = self;
-        if let Some(other) = brokers::older_twin(storefront, &context.storefronts()) {
-            return Err(Error::SharedPrefix { other });
-        }
+        // Before anything is made that would take the other's events.
+        let id = brokers::cluster_id(storefront, context, others).await?;
+        brokers::is_alone(storefront, context, id.as_deref())?;
         let (cluster, namespace) = (&context.cluster, &placement.namespace);
         let credentials = others.credentials(live);
         let generated =

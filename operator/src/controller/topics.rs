@@ -22,7 +22,8 @@ use crate::{
     status::{BrokerFacts, TopicTrouble},
 };
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for an answer.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long brokers may need until topics that were just made can be used: a busy machine took seconds.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
@@ -139,6 +140,7 @@ fn look(session: &Session, plan: &Plan, scope: &Scope) -> Result<BrokerFacts, In
     };
     Ok(BrokerFacts {
         brokers: cluster.brokers.len(),
+        cluster_id: session.cluster_id(TIMEOUT),
         topics: topics.collect(),
         groups: groups.ok().map(|groups| groups.into_iter().map(status).collect()),
     })

@@ -287,7 +287,16 @@ pub(super) fn notes(spec: &StorefrontSpec, services: &[ServicePlan]) -> Vec<Stri
             "spec.services.{id}.{field}: only {partitions} of them can work at once, one for each partition"
         )
     };
-    too_many.map(note).collect()
+    let unencrypted = (spec.payment.stripe.is_some()
+        && spec.host().is_some()
+        && spec.public_url().is_none()
+        && spec.scheme() == "http")
+        .then(|| {
+            "spec.gateway.ingress: shoppers come by http, as it has no tlsSecretRef; where something before it \
+             speaks https, write spec.gateway.publicUrl"
+                .to_owned()
+        });
+    too_many.map(note).chain(unencrypted).collect()
 }
 
 /// RFC 1123 subdomain, which also is one harmless part of a path.

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use storefront_contract::{
@@ -53,6 +53,12 @@ pub(crate) fn secret_keys(
     secrets
 }
 
+/// The Secret and the key that a mounted file comes from.
+pub(crate) fn secret_of(file: &Path) -> Option<(String, String)> {
+    let (secret, key) = file.strip_prefix(SECRETS).ok()?.to_str()?.split_once('/')?;
+    Some((secret.to_owned(), key.to_owned()))
+}
+
 /// One key of a mounted Secret.
 fn secret(name: &str, key: &str) -> PathBuf {
     [SECRETS, name, key].iter().collect()
@@ -79,7 +85,7 @@ impl Placement {
         let services = services.collect::<Result<_, PlacementError>>()?;
         let public_url = match (spec.public_url(), spec.host()) {
             (Some(written), _) => url(written)?,
-            (None, Some(host)) => url(&format!("https://{host}"))?,
+            (None, Some(host)) => url(&format!("{}://{host}", spec.scheme()))?,
             (None, None) => url(PORT_FORWARD)?,
         };
         let sandbox =
@@ -113,7 +119,8 @@ fn database(spec: &StorefrontSpec, name: &str) -> DatabaseUrl {
     })
 }
 
-fn kafka(spec: &StorefrontSpec, name: &str) -> (Vec<String>, KafkaSecurity) {
+/// Brokers and how they are spoken with, as a shop's pods see them.
+pub(crate) fn kafka(spec: &StorefrontSpec, name: &str) -> (Vec<String>, KafkaSecurity) {
     if let Some(external) = spec.external_kafka() {
         let servers = external.bootstrap_servers.split(',');
         let brokers = servers.map(|server| server.trim().to_owned()).collect();
@@ -136,7 +143,7 @@ fn kafka(spec: &StorefrontSpec, name: &str) -> (Vec<String>, KafkaSecurity) {
         let user = names::object(name, names::KAFKA_USER);
         let security = KafkaSecurity {
             tls: true,
-            ca_file: Some(secret(&format!("{cluster}-cluster-ca-cert"), "ca.crt")),
+            ca_file: Some(secret(&names::strimzi_authority(cluster), "ca.crt")),
             sasl: Some(Sasl {
                 mechanism: SaslMechanism::ScramSha512,
                 username_file: secret(&user, "username"),

@@ -122,6 +122,14 @@ impl StorefrontSpec {
         self.gateway.as_ref()?.host.as_deref()
     }
 
+    /// How browsers reach `host`. An Ingress without a certificate is reached by http; of what stands before a
+    /// route, or a load balancer of somebody else, the certificate is not known here.
+    pub(crate) fn scheme(&self) -> &'static str {
+        let Some(gateway) = &self.gateway else { return "https" };
+        let is_plain = gateway.ingress.as_ref().is_some_and(|it| it.tls_secret_ref.is_none());
+        if is_plain && gateway.http_route.is_none() { "http" } else { "https" }
+    }
+
     pub(crate) fn public_url(&self) -> Option<&str> {
         self.gateway.as_ref()?.public_url.as_deref()
     }

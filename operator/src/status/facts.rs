@@ -56,6 +56,8 @@ pub enum Brokers {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BrokerFacts {
     pub brokers: usize,
+    /// What they call their cluster.
+    pub cluster_id: Option<String>,
     /// Every topic of the plan that is there.
     pub topics: Vec<TopicStatus>,
     /// Members and exact lag of the plan's groups; not known while their coordinator starts.

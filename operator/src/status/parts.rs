@@ -107,7 +107,7 @@ pub(super) fn overall(findings: &mut Findings, outcome: &Outcome<'_>, facts: &Fa
             Finding::new(PROGRESSING, false, *reason, "an edit of the Storefront is needed")
         }
         Outcome::Failed { message, .. } => {
-            let message = format!("{message}; it is tried again, later each time");
+            let message = format!("{message}; it is tried again");
             Finding::new(PROGRESSING, true, RETRYING, message)
         }
         Outcome::Paused(_) => {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use storefront_operator::Storefront;

@@ -110,13 +110,7 @@ pub(crate) fn client(settings: &KafkaSettings) -> Result<ClientConfig, SecretErr
 }
 
 fn security(config: &mut ClientConfig, security: &KafkaSecurity) -> Result<(), SecretError> {
-    let protocol = match (security.tls, security.sasl.is_some()) {
-        (false, false) => "plaintext",
-        (true, false) => "ssl",
-        (false, true) => "sasl_plaintext",
-        (true, true) => "sasl_ssl",
-    };
-    config.set("security.protocol", protocol);
+    config.set("security.protocol", security.protocol());
     match &security.ca_file {
         Some(path) => {
             config.set("ssl.ca.location", path.to_string_lossy());

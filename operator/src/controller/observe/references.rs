@@ -32,15 +32,19 @@ pub struct References {
 
 impl References {
     /// Whether Kafka's clients use that Secret.
-    pub fn needs_for_kafka(&self, secret: &str) -> bool {
+    fn needs_for_kafka(&self, secret: &str) -> bool {
         self.kafka_names.contains(secret)
+    }
+
+    /// Whether all is there that Kafka's clients need.
+    pub fn are_complete_for_kafka(&self) -> bool {
+        !self.missing.iter().any(|missing| self.needs_for_kafka(&missing.reference.name))
     }
 
     /// The hash for the pods of those who use Kafka. While something is missing it is the one that they have:
     /// pods that run go on, and none is made that could not start.
     pub fn credentials(&self, live: &Live) -> Option<String> {
-        let is_missing = |missing: &Missing| self.needs_for_kafka(&missing.reference.name);
-        let kept = self.missing.iter().any(is_missing).then(|| credentials_as_they_are(live));
+        let kept = (!self.are_complete_for_kafka()).then(|| credentials_as_they_are(live));
         kept.flatten().or_else(|| self.kafka_credentials.clone())
     }
 }

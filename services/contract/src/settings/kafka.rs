@@ -31,6 +31,18 @@ section! {
     }
 }
 
+impl KafkaSecurity {
+    /// What librdkafka calls `security.protocol`.
+    pub const fn protocol(&self) -> &'static str {
+        match (self.tls, self.sasl.is_some()) {
+            (false, false) => "plaintext",
+            (true, false) => "ssl",
+            (false, true) => "sasl_plaintext",
+            (true, true) => "sasl_ssl",
+        }
+    }
+}
+
 /// Credentials of a Kafka user, in files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sasl {
