@@ -267,6 +267,7 @@ async fn a_shop_is_planned_and_looked_at_and_the_operator_does_what_was_planned(
     what_was_changed_by_hand_is_put_back(&world).await;
     edits_are_refused(&world).await;
     several_documents_are_planned(&world).await;
+    what_kubectl_could_not_apply_is_told(&world).await;
     a_status_is_shown(&world).await;
     rights_are_asked_for(&world).await;
 }
@@ -398,6 +399,34 @@ spec:
     let told = text(&output.stderr);
     let expected = "the manifest says namespace shops and --namespace unwatched: write the same";
     assert!(output.status.code() == Some(1) && told.contains(expected), "{told}");
+}
+
+async fn what_kubectl_could_not_apply_is_told(world: &World) {
+    let plan = async |documents: &str, words: &[&str]| {
+        let file = world.folder.path().join("wrong.yaml");
+        fs::write(&file, documents).unwrap();
+        let output = world.admin(&[&["plan", file.to_str().unwrap()], words].concat()).await;
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let shop = |metadata: &str| {
+        format!(
+            "apiVersion: storefront.dev/v1alpha1\nkind: Storefront\nmetadata: {metadata}\n\
+             spec: {{payment: {{sandbox: {{}}}}}}\n---\n"
+        )
+    };
+    let nowhere = shop("{name: demo, namespace: nowhere}");
+    let (code, told) = plan(&nowhere, &[]).await;
+    let expected = "namespace nowhere is not there: make it first, kubectl --kubeconfig";
+    assert!(code == Some(1) && told.contains("refused") && told.contains(expected), "{told}");
+    // It comes with the file.
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: nowhere}\n---\n";
+    let (code, told) = plan(&format!("{namespace}{nowhere}"), &[]).await;
+    assert!(code == Some(0) && told.contains("to create"), "{told}");
+
+    let twice = shop("{name: demo}") + &shop("{name: demo, namespace: shops}");
+    let (code, told) = plan(&twice, &["--namespace", NAMESPACE]).await;
+    let expected = "the file has Storefront demo of namespace shops more than once";
+    assert!(code == Some(1) && told.contains(expected), "{told}");
 }
 
 async fn a_status_is_shown(world: &World) {

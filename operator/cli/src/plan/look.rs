@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::Time};
-use kube::{ResourceExt, api::ListParams};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::Namespace},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{Api, ResourceExt, api::ListParams};
 use storefront_operator::{
     Storefront,
     controller::{
@@ -17,6 +20,7 @@ use storefront_operator::{
         metrics::Metrics,
         observe::{self, Live},
     },
+    manifest::Manifest,
     plan::Plan,
     references::Missing,
     render::{Apis, Generated, Object},
@@ -37,6 +41,8 @@ pub struct Shops {
     pub after: Storefront,
     /// Every Storefront that can be seen.
     pub all: Vec<Arc<Storefront>>,
+    /// Why nothing can be made in the namespace.
+    pub no_place: Option<String>,
     pub not_looked_at: Vec<String>,
 }
 
@@ -53,11 +59,9 @@ pub struct Seen {
 }
 
 /// Finds the Storefront in the cluster, and puts the manifest's `spec` into it.
-pub async fn shops(
-    target: &Target,
-    namespace: &str,
-    manifest: &Storefront,
-) -> Result<Shops, Error> {
+pub async fn shops(target: &Target, namespace: &str, manifest: &Manifest) -> Result<Shops, Error> {
+    let comes_along = manifest.ignored.contains(&format!("Namespace {namespace}"));
+    let manifest = &manifest.storefront;
     let here: Vec<Storefront> = target.list(Some(namespace), &ListParams::default()).await?;
     let before = here.iter().find(|it| it.name_any() == manifest.name_any()).cloned();
     let mut after = before.clone().unwrap_or_else(|| manifest.clone());
@@ -68,6 +72,12 @@ pub async fn shops(
         after.metadata.creation_timestamp = Some(Time(Timestamp::now()));
     }
     let mut not_looked_at = Vec::new();
+    // Where there is a Storefront there is its namespace.
+    let no_place = if before.is_none() && !comes_along {
+        no_place(target, namespace, &mut not_looked_at).await?
+    } else {
+        None
+    };
     // Two shops can only share brokers that neither of them runs.
     let shares = after.spec.kafka.as_ref().is_some_and(|kafka| kafka.external.is_some());
     let mut all = here;
@@ -81,7 +91,36 @@ pub async fn shops(
             Err(other) => return Err(other),
         }
     }
-    Ok(Shops { before, after, all: all.into_iter().map(Arc::new).collect(), not_looked_at })
+    let all = all.into_iter().map(Arc::new).collect();
+    Ok(Shops { before, after, all, no_place, not_looked_at })
+}
+
+/// Why nothing can be made in a namespace; a list in one that is not there is empty, and no error.
+async fn no_place(
+    target: &Target,
+    namespace: &str,
+    not_looked_at: &mut Vec<String>,
+) -> Result<Option<String>, Error> {
+    let namespaces: Api<Namespace> = Api::all(target.client.clone());
+    let found = match namespaces.get_opt(namespace).await {
+        Ok(found) => found,
+        Err(error) => match target.explained("get", "namespaces", Some(namespace), &error) {
+            forbidden @ Error::Forbidden { .. } => {
+                not_looked_at.push(format!("whether namespace {namespace} is there: {forbidden}"));
+                return Ok(None);
+            }
+            other => return Err(other),
+        },
+    };
+    Ok(match found {
+        None => Some(format!(
+            "namespace {namespace} is not there: make it first, {} create namespace {namespace}",
+            target.kubectl
+        )),
+        Some(found) => found.metadata.deletion_timestamp.map(|_| {
+            format!("namespace {namespace} is being deleted: nothing can be made in it any more")
+        }),
+    })
 }
 
 /// Looks at the objects of a shop, and at what others have made for it.

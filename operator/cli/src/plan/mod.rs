@@ -13,8 +13,9 @@ mod story;
 mod tests;
 mod topics;
 
-use std::{io::Read as _, path::Path};
+use std::{collections::BTreeSet, io::Read as _, path::Path};
 
+use kube::ResourceExt;
 use serde::Serialize;
 use storefront_operator::{
     Storefront,
@@ -47,13 +48,28 @@ struct TwoNamespaces {
     asked: String,
 }
 
+/// Two Storefronts of the file are one in the cluster.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the file has Storefront {name} of namespace {namespace} more than once, of which the last would stay: rename or remove the others"
+)]
+struct Twice {
+    namespace: String,
+    name: String,
+}
+
 /// Plans every Storefront of the file.
 pub async fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
     let manifests = load(&arguments.file)?;
     let target = Target::new(&arguments.cluster).await?;
+    let places = manifests.iter().map(|manifest| place(&target, manifest));
+    let places = places.collect::<Result<Vec<_>, TwoNamespaces>>()?;
+    if let Some((namespace, name)) = twice(&manifests, &places) {
+        return Err(Twice { namespace, name }.into());
+    }
     let mut storefronts = Vec::new();
-    for manifest in &manifests {
-        storefronts.push(Box::pin(one(&target, manifest, arguments.upgrade)).await?);
+    for (manifest, namespace) in manifests.iter().zip(&places) {
+        storefronts.push(Box::pin(one(&target, manifest, namespace, arguments.upgrade)).await?);
     }
     let planned = Planned { storefronts };
     match arguments.output.output {
@@ -83,19 +99,34 @@ fn load(file: &Path) -> anyhow::Result<Vec<Manifest>> {
     Ok(read.map_err(|error: ManifestError| manifest::Error::Wrong { error })?)
 }
 
-async fn one(target: &Target, manifest: &Manifest, upgrade: bool) -> anyhow::Result<Story> {
-    let written = manifest.storefront.metadata.namespace.clone();
-    let namespace = match written {
+/// The namespace of a manifest, by its own word, a flag or the context.
+fn place(target: &Target, manifest: &Manifest) -> Result<String, TwoNamespaces> {
+    match manifest.storefront.metadata.namespace.clone() {
         Some(written) if target.is_asked && written != target.namespace => {
-            return Err(TwoNamespaces { written, asked: target.namespace.clone() }.into());
+            Err(TwoNamespaces { written, asked: target.namespace.clone() })
         }
-        Some(written) => written,
-        None => target.namespace.clone(),
-    };
-    let shops = look::shops(target, &namespace, &manifest.storefront).await?;
-    let (placement, plan_after) = planned(&shops.after, &namespace)?;
+        Some(written) => Ok(written),
+        None => Ok(target.namespace.clone()),
+    }
+}
+
+/// Namespace and name that two of the manifests have.
+fn twice(manifests: &[Manifest], places: &[String]) -> Option<(String, String)> {
+    let names = manifests.iter().map(|manifest| manifest.storefront.name_any());
+    let mut known = BTreeSet::new();
+    places.iter().cloned().zip(names).find(|shop| !known.insert(shop.clone()))
+}
+
+async fn one(
+    target: &Target,
+    manifest: &Manifest,
+    namespace: &str,
+    upgrade: bool,
+) -> anyhow::Result<Story> {
+    let shops = look::shops(target, namespace, manifest).await?;
+    let (placement, plan_after) = planned(&shops.after, namespace)?;
     // What cannot be planned any more has been refused by the operator, too.
-    let plan_before = shops.before.as_ref().and_then(|before| planned(before, &namespace).ok());
+    let plan_before = shops.before.as_ref().and_then(|before| planned(before, namespace).ok());
     let mut seen = look::around(target, &shops, &plan_after).await?;
     if upgrade {
         seen.installed = installed::upgraded(seen.installed);

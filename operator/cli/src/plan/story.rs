@@ -117,7 +117,7 @@ fn sources(story: &Story, images: &str, topics: String) -> Vec<String> {
 /// What the API server refuses, or else the operator.
 fn refused(known: &Known<'_>) -> Result<Vec<String>, Error> {
     let Known { shops, .. } = known;
-    let mut refused = Vec::new();
+    let mut refused: Vec<_> = shops.no_place.iter().cloned().collect();
     if let Some(before) = shops.before.as_ref().filter(|it| it.spec != shops.after.spec) {
         let edits = manifest::refused_edits(before, &shops.after).map_err(Error::Rules)?;
         refused.extend(edits.into_iter().map(|problem| match problem.path.as_str() {
@@ -125,7 +125,7 @@ fn refused(known: &Known<'_>) -> Result<Vec<String>, Error> {
             path => format!("{path}: {}", problem.message),
         }));
     }
-    if let Some(other) = older_twin(&shops.after, &shops.all) {
+    if let Some(other) = older_twin(&shops.after, None, &shops.all) {
         refused.push(Trouble::SharedPrefix { other }.to_string());
     }
     Ok(refused)

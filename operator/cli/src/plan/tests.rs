@@ -133,7 +133,7 @@ fn told(text: &str) -> Story {
     };
     let plan_before = before.as_ref().map(plan_of);
     let all = before.iter().cloned().map(Arc::new).collect();
-    let shops = Shops { before, after, all, not_looked_at: Vec::new() };
+    let shops = Shops { before, after, all, no_place: None, not_looked_at: Vec::new() };
     let placement = place(&shops.after);
     let objects = rendered(&shops, &seen, &placement, &plan_after);
     let known = Known {

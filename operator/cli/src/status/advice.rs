@@ -8,9 +8,9 @@ use storefront_operator::{
     plan::{Placement, plan},
     references::{self, Kind, Reference},
     status::reasons::{
-        API_MISSING, DATABASE_READY, DEGRADED, KAFKA_READY, LEADERLESS, MISSING, NOT_CREATED,
-        PAUSED, PROGRESSING, READY, SCALED_TO_ZERO, SECRETS_READY, STARTING, TOPICS_READY,
-        UNDER_REPLICATED, UNREACHABLE,
+        API_MISSING, DATABASE_READY, DEGRADED, KAFKA_READY, LEADERLESS, MISSING, NOT_ASKED,
+        NOT_CREATED, PAUSED, PROGRESSING, READY, SCALED_TO_ZERO, SECRETS_READY, STARTING,
+        TOPICS_READY, UNDER_REPLICATED, UNREACHABLE,
     },
 };
 
@@ -41,7 +41,10 @@ pub fn problems(shop: &Shop, storefront: &Storefront, kubectl: &str) -> Vec<Prob
     let mut problems = Vec::new();
     problems.extend(advice.life());
     problems.extend(advice.whole());
-    problems.extend(advice.parts());
+    // What keeps the operator from making anything says why a part is not there, or not looked at.
+    let is_held = problems.iter().any(|problem| !problem.waits);
+    let follows = |it: &Problem| is_held && [NOT_CREATED, NOT_ASKED].contains(&it.reason.as_str());
+    problems.extend(advice.parts().into_iter().filter(|problem| !follows(problem)));
     problems
 }
 
@@ -145,7 +148,7 @@ impl Advice<'_> {
         let said = |text: &str, commands: Vec<String>| (text.to_owned(), commands);
         match condition.reason.as_str() {
             MISSING if condition.type_ == SECRETS_READY => {
-                said("", self.create_missing(&condition.message))
+                said("", self.make_missing(&condition.message))
             }
             STARTING => said(
                 "it takes a minute or two; when it takes longer, its pods say why",
@@ -234,15 +237,18 @@ impl Advice<'_> {
         }
     }
 
-    /// How to make what is missing, with every key that is needed.
-    fn create_missing(&self, message: &str) -> Vec<String> {
+    /// How to make what is missing, with every key that is needed; or where it comes from.
+    fn make_missing(&self, message: &str) -> Vec<String> {
         let missing = |it: &&Reference| {
             message.contains(&format!("{} {} is missing", it.kind.name(), it.name))
         };
         let placement = Placement::cluster(self.storefront, &self.shop.namespace).ok();
         let plan = placement.and_then(|placement| plan(self.storefront, &placement).ok());
         let references = plan.map(|plan| references::references(&plan)).unwrap_or_default();
-        let create = |it: &Reference| {
+        let make = |it: &Reference| {
+            if let Some(kafka) = &it.strimzi {
+                return format!("{} get kafka {kafka}", self.kubectl);
+            }
             let keys: String = it.keys.iter().flat_map(|key| [" --from-file=", key]).collect();
             let kind = match it.kind {
                 Kind::Secret => "secret generic",
@@ -250,6 +256,6 @@ impl Advice<'_> {
             };
             format!("{} create {kind} {}{keys}", self.kubectl, it.name)
         };
-        references.iter().filter(missing).map(create).collect()
+        references.iter().filter(missing).map(make).collect()
     }
 }

@@ -66,7 +66,7 @@ pub struct Shop {
 }
 
 /// One Deployment or `StatefulSet`.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     pub component: String,
@@ -161,21 +161,13 @@ fn written(metadata: &ObjectMeta) -> Option<Timestamp> {
 fn parts(around: &Around) -> Vec<Part> {
     let deployments = around.deployments.iter().map(|it| {
         let (spec, status) = (it.spec.as_ref(), it.status.as_ref());
-        Part {
-            wanted: spec.and_then(|spec| spec.replicas).unwrap_or(1),
-            ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
-            updated: status.and_then(|status| status.updated_replicas).unwrap_or_default(),
-            ..part(&it.metadata, spec.map(|spec| &spec.template))
-        }
+        let counts = status.map(|status| (status.ready_replicas, status.updated_replicas));
+        part(&it.metadata, spec.map(|spec| (spec.replicas, &spec.template)), counts)
     });
     let sets = around.sets.iter().map(|it| {
         let (spec, status) = (it.spec.as_ref(), it.status.as_ref());
-        Part {
-            wanted: spec.and_then(|spec| spec.replicas).unwrap_or(1),
-            ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
-            updated: status.and_then(|status| status.updated_replicas).unwrap_or_default(),
-            ..part(&it.metadata, spec.map(|spec| &spec.template))
-        }
+        let counts = status.map(|status| (status.ready_replicas, status.updated_replicas));
+        part(&it.metadata, spec.map(|spec| (spec.replicas, &spec.template)), counts)
     });
     let mut parts: Vec<_> = deployments.chain(sets).collect();
     // In the order in which a payment meets them, then what stands behind.
@@ -187,13 +179,20 @@ fn parts(around: &Around) -> Vec<Part> {
 }
 
 /// Which part it is and what it runs; the first container is ours, others are added behind it.
-fn part(metadata: &ObjectMeta, template: Option<&PodTemplateSpec>) -> Part {
+fn part(
+    metadata: &ObjectMeta,
+    spec: Option<(Option<i32>, &PodTemplateSpec)>,
+    ready_and_updated: Option<(Option<i32>, Option<i32>)>,
+) -> Part {
     let component = metadata.labels.as_ref().and_then(|labels| labels.get(COMPONENT)).cloned();
-    let containers = template.and_then(|template| template.spec.as_ref());
+    let containers = spec.and_then(|(_, template)| template.spec.as_ref());
     let first = containers.and_then(|spec| spec.containers.first());
+    let (ready, updated) = ready_and_updated.unwrap_or_default();
     Part {
         component: component.or_else(|| metadata.name.clone()).unwrap_or_default(),
+        ready: ready.unwrap_or_default(),
+        wanted: spec.and_then(|(replicas, _)| replicas).unwrap_or(1),
+        updated: updated.unwrap_or_default(),
         image: first.and_then(|container| container.image.clone()).unwrap_or_default(),
-        ..Part::default()
     }
 }
