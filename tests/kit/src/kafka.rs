@@ -1,6 +1,7 @@
 //! A real Apache Kafka: one node, broker and controller in one JVM, tuned to start fast and stay small.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     sync::Arc,
@@ -10,6 +11,7 @@ use std::{
 use anyhow::Context;
 
 use crate::{
+    Severer,
     folder::Folder,
     jars, ports,
     process::{Program, Slot, log_of},
@@ -44,6 +46,8 @@ struct Own {
 pub(crate) struct More {
     /// Name, security protocol and port of further listeners.
     pub(crate) listeners: Vec<(&'static str, &'static str, u16)>,
+    /// Ports that clients of a further listener are told to come to, where they are others.
+    pub(crate) advertised: BTreeMap<&'static str, u16>,
     /// Further lines of its properties file.
     pub(crate) properties: String,
     /// SCRAM users, as Kafka's own tool takes them.
@@ -59,6 +63,34 @@ impl Kafka {
     /// The same, and it writes down each request: see `requests`.
     pub async fn private_with_requests() -> anyhow::Result<Self> {
         Self::start_new(LOG_REQUESTS, |_| Ok(More::default())).await
+    }
+
+    /// A broker with these many further ways to it, each of which a test can sever.
+    pub async fn private_with_severers<const N: usize>() -> anyhow::Result<(Self, [Severer; N])> {
+        const NAMES: [&str; 8] = ["A", "B", "C", "D", "E", "F", "G", "H"];
+        let mut severers = Vec::new();
+        for _ in 0..N {
+            severers.push(Severer::listen().await?);
+        }
+        let mut ports = [0; N];
+        let kafka = Self::start_new(&[], |_| {
+            ports = ports::free()?;
+            let listeners = NAMES.iter().zip(ports).map(|(name, port)| (*name, "PLAINTEXT", port));
+            let advertised = NAMES.iter().zip(&severers);
+            let advertised = advertised.map(|(name, (severer, _))| (*name, severer.port()));
+            Ok(More {
+                listeners: listeners.collect(),
+                advertised: advertised.collect(),
+                ..More::default()
+            })
+        })
+        .await?;
+        let carried = severers.into_iter().zip(ports).map(|((severer, listener), port)| {
+            severer.carry(listener, format!("127.0.0.1:{port}"));
+            severer
+        });
+        let severers = carried.collect::<Vec<_>>().try_into();
+        Ok((kafka, severers.map_err(|_| anyhow::anyhow!("there are others than asked for"))?))
     }
 
     /// The same with more; `more` is asked again for each attempt, and may write into the folder.
@@ -168,13 +200,16 @@ fn java(flags: &[&str], words: &[&str]) -> anyhow::Result<Vec<String>> {
 
 fn format(folder: &Folder, client: u16, controller: u16, more: &More) -> anyhow::Result<()> {
     let settings = folder.text("server.properties");
-    let (mut addresses, mut protocols) = (String::new(), String::new());
+    let [mut addresses, mut advertised, mut protocols] = [const { String::new() }; 3];
     for (name, protocol, port) in &more.listeners {
         write!(addresses, ",{name}://127.0.0.1:{port}")?;
+        let port = more.advertised.get(name).unwrap_or(port);
+        write!(advertised, ",{name}://127.0.0.1:{port}")?;
         write!(protocols, ",{name}:{protocol}")?;
     }
     let text = include_str!("server.properties")
         .replace("{listeners}", &addresses)
+        .replace("{advertised}", &advertised)
         .replace("{protocols}", &protocols)
         .replace("{client}", &client.to_string())
         .replace("{controller}", &controller.to_string())

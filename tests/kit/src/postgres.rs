@@ -18,7 +18,7 @@ use crate::{
 
 mod installation;
 
-use installation::Installation;
+pub use installation::Installation;
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -51,7 +51,7 @@ impl SecuredKafka {
                 format!("{mechanism}=[name={},password={}]", Self::USER, Self::PASSWORD)
             };
             let users = ["SCRAM-SHA-256", "SCRAM-SHA-512"].map(scram).to_vec();
-            Ok(More { listeners: listeners.collect(), properties, users })
+            Ok(More { listeners: listeners.collect(), properties, users, ..More::default() })
         })
         .await?;
         Ok(Self { kafka, authority, ports })

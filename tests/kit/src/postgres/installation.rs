@@ -9,15 +9,17 @@ use std::{
 
 use anyhow::Context;
 
+/// PostgreSQL's programs on this machine.
 #[derive(Clone, Debug)]
-pub(super) struct Installation {
+pub struct Installation {
     folder: PathBuf,
     /// The user and group to change to; `None` when we are not root.
     run_as: Option<(u32, u32)>,
 }
 
 impl Installation {
-    pub(super) fn find() -> anyhow::Result<Self> {
+    /// Fails when there is none.
+    pub fn find() -> anyhow::Result<Self> {
         let folder = from_pg_config()
             .into_iter()
             .chain(debian_versions())
@@ -33,19 +35,29 @@ impl Installation {
         self.folder.join(name).to_string_lossy().into_owned()
     }
 
+    /// The folder with its programs.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The words that run a server program, as another user where that is needed.
     pub(super) fn server_program(&self, name: &str) -> Vec<String> {
+        self.as_its_user(vec![self.program(name)])
+    }
+
+    /// These words, so that they are run as a user who may run the server.
+    pub fn as_its_user(&self, program: Vec<String>) -> Vec<String> {
         let mut words = Vec::new();
         if let Some((user, group)) = self.run_as {
             words.extend(["setpriv".to_owned(), "--clear-groups".to_owned()]);
             words.extend([format!("--reuid={user}"), format!("--regid={group}")]);
         }
-        words.push(self.program(name));
+        words.extend(program);
         words
     }
 
-    /// Makes the folder the server's.
-    pub(super) fn give(&self, folder: &Path) -> anyhow::Result<()> {
+    /// Makes the folder, or the file, the server's.
+    pub fn give(&self, folder: &Path) -> anyhow::Result<()> {
         if let Some((user, group)) = self.run_as {
             chown(folder, Some(user), Some(group))?;
         }
