@@ -147,6 +147,8 @@ fn format(context: &Context<'_>, mounts: &Mounts) -> Container {
             variable("CLUSTER_ID_FILE", context.secret_path(names::KAFKA, "cluster-id")),
         ]),
         resources: Some(container_resources(context)),
+        // What it refuses is told by the pod, and so by the shop's condition.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: Some(mounts.mounts.clone()),
         ..script("format", images.kafka(), images.pull_policy(), path)
     }

@@ -1,10 +1,21 @@
-# Formats this broker's disk, once. What is formatted stays as it is: a disk of another cluster makes the
-# broker refuse to start, which is better than to lose what is on it.
+# Formats this broker's disk, once: what is on it is never formatted over. A format that was cut off is done
+# again, as its last file is the one that is looked for. A disk of another cluster is refused: a broker
+# would take that cluster's name from it, and not the one of those that it should join.
 set -eu
-[ ! -s /var/lib/storefront/kafka/meta.properties ] || exit 0
+disk=/var/lib/storefront/kafka/meta.properties
+cluster=$(cat "$CLUSTER_ID_FILE")
+if [ -s "$disk" ]; then
+  there=$(sed -n 's/^cluster\.id=//p' "$disk")
+  [ "$there" != "$cluster" ] || exit 0
+  echo "the disk of $POD_NAME is of the Kafka cluster $there, and its Secret names $cluster:" \
+    "write cluster-id: $there into the Secret, or give the pod a disk of its own" >&2
+  exit 1
+fi
+# Kafka's tool would take an empty one for a disk that is formatted.
+rm -f "$disk"
 {
   cat /etc/kafka/storefront/server.properties
   echo "node.id=${POD_NAME##*-}"
 } >/tmp/server.properties
 exec java -Xmx128m -cp '/opt/kafka/libs/*' kafka.tools.StorageTool format --ignore-formatted \
-  --cluster-id "$(cat "$CLUSTER_ID_FILE")" --config /tmp/server.properties
+  --cluster-id "$cluster" --config /tmp/server.properties
