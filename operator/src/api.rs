@@ -51,7 +51,7 @@ pub const KIND: &str = "Storefront";
 /// `payment` must be written; every other block has a default.
 ///
 /// Example: `payment: {sandbox: {}}` is a complete shop for development.
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "storefront.dev",
     version = "v1alpha1",

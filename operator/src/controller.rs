@@ -17,6 +17,7 @@ mod optional;
 pub mod pulse;
 pub mod reconcile;
 pub mod server;
+mod shops;
 pub mod topics;
 
 pub use brokers::older_twin;
@@ -94,7 +95,10 @@ pub async fn run(run: Run, shutdown: impl Future<Output = ()> + Send + Sync + 's
     }
     let controllers: Vec<_> = places
         .iter()
-        .map(|place| Controller::new(api::<Storefront>(&run, place), watcher::Config::default()))
+        .map(|place| {
+            let (events, there) = shops::watch(run.client.clone(), place.as_deref());
+            Controller::for_stream(events, there)
+        })
         .collect();
     let reporter =
         Reporter { controller: FIELD_MANAGER.into(), instance: Some(run.identity.clone()) };

@@ -11,6 +11,10 @@ pub enum Error {
     Invalid(#[from] Invalid),
     #[error("the Storefront has no place")]
     Placement(#[from] PlacementError),
+    #[error(
+        "this operator cannot read {said}: change that, or upgrade the operator if a newer one has taken it; until then everything stays as it is"
+    )]
+    Unreadable { said: String },
     #[error("could not read {what}")]
     Read {
         what: String,
@@ -75,6 +79,7 @@ impl Error {
         match self {
             Self::Invalid(invalid) => invalid.reason(),
             Self::Placement(error) => error.reason(),
+            Self::Unreadable { .. } => "Unreadable",
             Self::Read { .. } => "ReadFailed",
             Self::Apply { .. } => "ApplyFailed",
             Self::Delete { .. } => "DeleteFailed",
@@ -116,6 +121,7 @@ impl Error {
             }
             Self::Invalid(_)
             | Self::Placement(_)
+            | Self::Unreadable { .. }
             | Self::Taken { .. }
             | Self::Foreign { .. }
             | Self::OtherBrokers { .. }
@@ -127,7 +133,13 @@ impl Error {
 
     /// Only an edit can help; trying again cannot.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Invalid(_) | Self::Placement(_) | Self::OtherBrokers { .. })
+        matches!(
+            self,
+            Self::Invalid(_)
+                | Self::Placement(_)
+                | Self::Unreadable { .. }
+                | Self::OtherBrokers { .. }
+        )
     }
 
     /// The error with its causes, for a condition.

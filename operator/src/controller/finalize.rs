@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{Patch, PatchParams},
     runtime::controller::Action,
 };
 use serde_json::json;
 
 use crate::{
-    api::{DeletionPolicy, KIND, Storefront},
+    api::{API_VERSION, DeletionPolicy, KIND, Storefront},
     controller::{
         brokers::{blocking, properties, trouble},
         context::{Context, shop},
         error::Error,
         kinds,
         ledger::Ledger,
-        observe, topics,
+        observe,
+        shops::readable,
+        topics,
     },
     names,
     plan::{Placement, plan},
@@ -82,6 +84,7 @@ pub(crate) async fn run(storefront: &Storefront, context: &Context) -> Result<Ac
 }
 
 async fn delete_topics(storefront: &Storefront, context: &Context) -> Result<(), Error> {
+    readable(storefront)?;
     let (namespace, shop) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
     let cluster = &context.cluster;
     let live = observe::live(cluster, &namespace, &shop, &Apis::default()).await?;
@@ -132,7 +135,7 @@ async fn set(storefront: &Storefront, context: &Context, present: bool) -> Resul
         "resourceVersion": storefront.metadata.resource_version,
     }});
     let namespace = storefront.namespace().unwrap_or_default();
-    let api: Api<Storefront> = Api::namespaced(context.cluster.client.clone(), &namespace);
+    let api = context.cluster.api(&namespace, &kinds::resource(API_VERSION, KIND));
     let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
     match context.cluster.written(api.patch(&name, &parameters, &patch)).await {
         Ok(_) => Ok(()),

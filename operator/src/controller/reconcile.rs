@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{Patch, PatchParams},
     runtime::controller::Action,
 };
@@ -24,8 +24,9 @@ use crate::{
         cluster::FIELD_MANAGER,
         context::{Context, shop},
         error::Error,
-        finalize,
+        finalize, kinds,
         observe::{self, Live, References},
+        shops::readable,
     },
     plan::{Placement, Plan, plan},
     render::{Apis, Input, render},
@@ -168,6 +169,7 @@ async fn run(
 }
 
 fn planned(storefront: &Storefront, namespace: &str) -> Result<(Placement, Plan), Error> {
+    readable(storefront)?;
     let placement = Placement::cluster(storefront, namespace)?;
     let plan = plan(storefront, &placement)?;
     Ok((placement, plan))
@@ -257,7 +259,7 @@ async fn write_status(
         return Ok(false);
     }
     context.cluster.write(KIND, "status")?;
-    let api: Api<Storefront> = Api::namespaced(context.cluster.client.clone(), &namespace);
+    let api = context.cluster.api(&namespace, &kinds::resource(API_VERSION, KIND));
     let status = json!({
         "apiVersion": API_VERSION,
         "kind": KIND,

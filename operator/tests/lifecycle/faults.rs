@@ -12,8 +12,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::stream;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use kube::{
     Client, Config,
     client::{Body, ClientBuilder, DynBody, retry::RetryPolicy},
@@ -49,6 +51,19 @@ pub enum Fate {
     Slow(Duration),
     /// A read that is answered as the same read was answered the last time.
     Stale,
+    /// A watch that goes on until `Faults::end_watches`.
+    Endable,
+}
+
+/// How watches end that are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The connection breaks.
+    Broken,
+    /// The API server does not know any more what has happened since.
+    Gone,
+    /// Nothing comes any more, and no end either: something on the way has forgotten the connection.
+    Silent,
 }
 
 type Decide = dyn Fn(&Call<'_>) -> Fate + Send + Sync;
@@ -66,6 +81,9 @@ struct Shared {
     answers: Mutex<HashMap<String, (http::response::Parts, bytes::Bytes)>>,
     /// How often each fate but `Pass` has come.
     happened: AtomicUsize,
+    /// The last end of watches, and how many have come to it.
+    end: watch::Sender<Option<End>>,
+    ended: AtomicUsize,
 }
 
 impl Faults {
@@ -76,6 +94,8 @@ impl Faults {
             gone: watch::Sender::new(false),
             answers: Mutex::default(),
             happened: AtomicUsize::new(0),
+            end: watch::Sender::new(None),
+            ended: AtomicUsize::new(0),
         }))
     }
 
@@ -98,6 +118,16 @@ impl Faults {
         self.0.happened.load(Ordering::SeqCst)
     }
 
+    /// Ends the endable watches that are under way now, not those that begin later.
+    pub fn end_watches(&self, end: End) {
+        self.0.end.send_replace(Some(end));
+    }
+
+    /// How many watches have met such an end until now.
+    pub fn ended(&self) -> usize {
+        self.0.ended.load(Ordering::SeqCst)
+    }
+
     /// Waits for the last request.
     pub async fn gone(&self) {
         let mut gone = self.0.gone.subscribe();
@@ -112,7 +142,7 @@ impl Shared {
         let write = is_write.then(|| self.writes.fetch_add(1, Ordering::SeqCst) + 1);
         let path = request.uri().path_and_query().map_or("", |path| path.as_str());
         let fate = (self.decide)(&Call { method, path, write });
-        if !matches!(fate, Fate::Pass) {
+        if !matches!(fate, Fate::Pass | Fate::Endable) {
             self.happened.fetch_add(1, Ordering::SeqCst);
         }
         fate
@@ -139,11 +169,46 @@ fn full(bytes: impl Into<bytes::Bytes>) -> Box<DynBody> {
     Box::new(Full::new(bytes.into()).map_err(BoxError::from))
 }
 
-fn refused(code: u16, retry_after: Option<u32>) -> Answer {
-    let status = json!({
+/// A watch that can be ended.
+fn endable(answer: Answer, shared: Arc<Shared>) -> Answer {
+    let (parts, body) = answer.into_parts();
+    let end = shared.end.subscribe();
+    let frames = stream::unfold(Some((body, end)), move |open| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let (mut body, mut end) = open?;
+            tokio::select! {
+                frame = body.frame() => frame.map(|frame| (frame, Some((body, end)))),
+                Ok(()) = end.changed() => {
+                    shared.ended.fetch_add(1, Ordering::SeqCst);
+                    let how = *end.borrow();
+                    match how {
+                        Some(End::Silent) => std::future::pending().await,
+                        Some(End::Gone) => {
+                            let event = json!({"type": "ERROR", "object": status(410)});
+                            let line = bytes::Bytes::from(format!("{event}\n"));
+                            Some((Ok(Frame::data(line)), None))
+                        }
+                        Some(End::Broken) | None => {
+                            Some((Err("the test breaks the connection".into()), None))
+                        }
+                    }
+                }
+            }
+        }
+    });
+    Response::from_parts(parts, Box::new(StreamBody::new(Box::pin(frames))))
+}
+
+fn status(code: u16) -> serde_json::Value {
+    json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
         "reason": "Injected", "message": format!("the test answers {code}"),
-    });
+    })
+}
+
+fn refused(code: u16, retry_after: Option<u32>) -> Answer {
+    let status = status(code);
     let mut answer = Response::builder().status(code).header("content-type", "application/json");
     if let Some(seconds) = retry_after {
         answer = answer.header("retry-after", seconds);
@@ -210,6 +275,7 @@ where
                     answer.await
                 }
                 Fate::Pass | Fate::Stale if is_read => shared.remember(path, answer.await?).await,
+                Fate::Endable => Ok(endable(answer.await?, shared)),
                 Fate::Pass | Fate::Stale | Fate::Refused(..) => answer.await,
             }
         })
