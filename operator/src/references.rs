@@ -99,6 +99,7 @@ impl std::fmt::Display for Missing {
         let Reference { kind, name, services, .. } = reference;
         let list = |words: Vec<&str>| words.join(", ");
         let keys = list(keys.iter().map(String::as_str).collect());
+        let need = if services.len() == 1 { "needs" } else { "need" };
         let services = list(services.iter().map(|id| id.name()).collect());
         let object = format!("{} {name}", kind.name());
         let what = match exists {
@@ -112,6 +113,6 @@ impl std::fmt::Display for Missing {
             (None, false) => format!("create it with the keys {keys}"),
             (None, true) => "add what is missing".to_owned(),
         };
-        write!(f, "{what}, which {services} needs: {remedy}")
+        write!(f, "{what}, which {services} {need}: {remedy}")
     }
 }

@@ -103,6 +103,28 @@ fn assert_kept(
     }
 }
 
+/// An operator that meets that fate with its `n`th write, and no other.
+async fn meeting(place: &Place, n: usize, fate: fn() -> Fate) -> (Operator, Faults) {
+    let faults = Faults::new(move |call| if call.write == Some(n) { fate() } else { Fate::Pass });
+    let config = kubernetes().await.config("first").unwrap();
+    (Operator::start(faults.client(config), &place.namespace), faults)
+}
+
+/// Something begins, and the operator is gone with its `n`th write. Whether that was before the end of it.
+async fn cut_off(
+    place: &Place,
+    n: usize,
+    begin: impl AsyncFnOnce(),
+    end: impl AsyncFnOnce(&Operator),
+) -> bool {
+    let (operator, faults) = meeting(place, n, || Fate::LastOne).await;
+    begin().await;
+    tokio::select! {
+        () = faults.gone() => true,
+        () = end(&operator) => false,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_install_cut_off_after_any_write_is_finished_by_the_next_start() {
     let [(spec, fresh), _] = both().await;
@@ -114,20 +136,10 @@ async fn an_install_cut_off_after_any_write_is_finished_by_the_next_start() {
     let cut = async |n: usize| {
         let what = format!("cut off after write {n} of an install");
         let place = Place::new().await;
-        let faults = Faults::new(move |call| match call.write {
-            Some(write) if write == n => Fate::LastOne,
-            _ => Fate::Pass,
-        });
-        let config = kubernetes().await.config("first").unwrap();
-        let operator = Operator::start(faults.client(config), &place.namespace);
-        place.apply(spec).await;
-        tokio::select! {
-            () = faults.gone() => {}
-            () = operator.settles(&place) => {
-                completed.fetch_add(1, Ordering::SeqCst);
-            }
+        let settles = async |operator: &Operator| operator.settles(&place).await;
+        if !cut_off(&place, n, async || place.apply(spec).await, settles).await {
+            completed.fetch_add(1, Ordering::SeqCst);
         }
-        drop(operator);
         let before = made_up(&place).await;
         let operator = Operator::start(place.client.clone(), &place.namespace);
         operator.settles(&place).await;
@@ -173,18 +185,8 @@ async fn to_and_fro(lane: usize, meddle: impl AsyncFn(&Place, usize, &Value) -> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_cut_off_after_any_write_is_finished_by_the_next_start() {
     let cut = async |place: &Place, n: usize, spec: &Value| {
-        let faults = Faults::new(move |call| match call.write {
-            Some(write) if write == n => Fate::LastOne,
-            _ => Fate::Pass,
-        });
-        let config = kubernetes().await.config("first").unwrap();
-        let operator = Operator::start(faults.client(config), &place.namespace);
-        place.apply(spec).await;
-        let was_cut = tokio::select! {
-            () = faults.gone() => true,
-            () = operator.settles(place) => false,
-        };
-        drop(operator);
+        let settles = async |operator: &Operator| operator.settles(place).await;
+        let was_cut = cut_off(place, n, async || place.apply(spec).await, settles).await;
         let operator = Operator::start(place.client.clone(), &place.namespace);
         operator.settles(place).await;
         was_cut
@@ -195,12 +197,7 @@ async fn an_edit_cut_off_after_any_write_is_finished_by_the_next_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_whose_answer_is_lost_after_any_write_is_tried_again() {
     let lose = async |place: &Place, n: usize, spec: &Value| {
-        let faults = Faults::new(move |call| match call.write {
-            Some(write) if write == n => Fate::Unanswered,
-            _ => Fate::Pass,
-        });
-        let config = kubernetes().await.config("first").unwrap();
-        let operator = Operator::start(faults.client(config), &place.namespace);
+        let (operator, faults) = meeting(place, n, || Fate::Unanswered).await;
         place.apply(spec).await;
         operator.settles(place).await;
         faults.happened() > 0
@@ -280,19 +277,9 @@ async fn a_deletion_cut_off_after_any_write_is_finished_with_its_topics() {
         operator.settles(&place).await;
         assert_eq!(topics(kafka.bootstrap(), &place.namespace).len(), 9);
         drop(operator);
-        let faults = Faults::new(move |call| match call.write {
-            Some(write) if write == n => Fate::LastOne,
-            _ => Fate::Pass,
-        });
-        let config = kubernetes().await.config("first").unwrap();
-        let operator = Operator::start(faults.client(config), &place.namespace);
-        place.delete().await;
         let gone = async || place.shop().await.is_none();
-        was_cut = tokio::select! {
-            () = faults.gone() => true,
-            () = until("the shop is gone", gone) => false,
-        };
-        drop(operator);
+        let is_gone = async |_: &Operator| until("the shop is gone", gone).await;
+        was_cut = cut_off(&place, n, async || place.delete().await, is_gone).await;
         let _operator = Operator::start(place.client.clone(), &place.namespace);
         until("the shop is gone", gone).await;
         collect_garbage(&place).await;

@@ -10,12 +10,15 @@
 )]
 
 mod abort;
+mod admin_calls;
 mod by_hand;
 mod controllers;
 mod edits;
 mod faults;
 mod leaders;
 mod outages;
+mod rotation;
 mod state;
 mod still;
+mod watches;
 mod world;

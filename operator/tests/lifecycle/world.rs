@@ -210,6 +210,14 @@ impl Operator {
     }
 }
 
+impl Operator {
+    /// Kills it, and waits until nothing of it runs any more.
+    pub async fn killed(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+}
+
 impl Drop for Operator {
     fn drop(&mut self) {
         self.task.abort();
