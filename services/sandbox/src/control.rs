@@ -11,10 +11,11 @@ use axum::{
 };
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use storefront_runtime::Problem;
+use serde_json::{Map, Value, json};
+use storefront_runtime::{Problem, http::parse};
 
 use crate::{
+    clock,
     faults::FaultSettings,
     ledger::{Cause, Ledger},
     session::{Action, Session, State as SessionState},
@@ -31,7 +32,9 @@ pub fn router(ledger: Arc<Ledger>) -> Router {
         .route("/control/sessions/{id}", get(session))
         .route("/control/sessions/{id}/{action}", post(act))
         .route("/control/faults", get(faults).put(set_faults))
+        .route("/control/faults/strikes", get(strikes))
         .route("/control/webhooks", get(webhooks))
+        .route("/control/webhooks/deliver", post(deliver))
         .route("/control/mails", get(mails))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -130,20 +133,29 @@ async fn set_faults(
     State(ledger): State<Arc<Ledger>>,
     body: Bytes,
 ) -> Result<Json<FaultSettings>, Problem> {
-    let wrong = |detail: String| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Wrong faults").detail(detail)
-    };
     // By way of an object: serde would take an array for a struct too.
-    let settings: FaultSettings = serde_json::from_slice(&body)
-        .and_then(|fields| serde_json::from_value(Value::Object(fields)))
-        .map_err(|error| wrong(error.to_string()))?;
-    settings.check().map_err(wrong)?;
+    parse::<Map<String, Value>>(&body)?;
+    let settings: FaultSettings = parse(&body)?;
+    settings.check().map_err(|detail| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Wrong faults").detail(detail)
+    })?;
     ledger.faults.set(settings);
     Ok(Json(ledger.faults.get()))
 }
 
+async fn strikes(State(ledger): State<Arc<Ledger>>) -> Json<Value> {
+    Json(json!({"strikes": ledger.faults.strikes()}))
+}
+
 async fn webhooks(State(ledger): State<Arc<Ledger>>) -> Result<Json<DeliveryCounts>, Problem> {
     Ok(Json(ledger.store.delivery_counts().await?))
+}
+
+/// What waits for its time is sent now: the days between an event and its delivery are over.
+async fn deliver(State(ledger): State<Arc<Ledger>>) -> Result<Json<DeliveryCounts>, Problem> {
+    ledger.store.hasten_deliveries(clock::now_ms()).await?;
+    ledger.events_came.notify_one();
+    webhooks(State(ledger)).await
 }
 
 async fn mails(State(ledger): State<Arc<Ledger>>) -> Result<Json<Value>, Problem> {

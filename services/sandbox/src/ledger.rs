@@ -4,6 +4,7 @@
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::Arc,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use crate::{
     clock,
     faults::Faults,
     ids,
-    session::{Act, Conflict, Happening, Session},
+    session::{Act, Action, Conflict, Happening, Session},
     store::{Delivery, NewEvent, Statement, Store, StoreError, StoredAnswer},
     stripe::intent,
 };
@@ -90,8 +91,30 @@ impl Ledger {
         answer: impl FnOnce(&Session) -> Option<StoredAnswer> + Send + 'static,
     ) -> Result<Session, LedgerError> {
         let (ledger, id, act) = (Arc::clone(self), id.to_owned(), act.into());
-        let task = tokio::spawn(async move { ledger.change(&id, act, &cause, answer).await });
+        let delays = act.action == Action::Delay;
+        let task = tokio::spawn(async move {
+            let session = ledger.change(&id, act, &cause, answer).await?;
+            if delays {
+                ledger.end_later(&session);
+            }
+            Ok(session)
+        });
         task.await.map_err(|_| StoreError::Stopping)?
+    }
+
+    /// Money by bank comes, or does not, after a while, when that was asked for.
+    fn end_later(self: &Arc<Self>, session: &Session) {
+        let Some(outcome) = self.faults.delayed() else { return };
+        let action = if outcome.fails { Action::Fail } else { Action::Settle };
+        let (ledger, id) = (Arc::clone(self), session.id.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(outcome.after_ms)).await;
+            match ledger.change(&id, action.into(), &Cause::default(), |_| None).await {
+                // Somebody else was faster.
+                Ok(_) | Err(LedgerError::Conflict(_) | LedgerError::NotFound) => {}
+                Err(LedgerError::Store(error)) => error.log("ending a delayed payment"),
+            }
+        });
     }
 
     async fn change(

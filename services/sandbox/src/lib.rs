@@ -27,7 +27,9 @@ mod stripe;
 mod webhook;
 
 pub use config::SandboxConfig;
-pub use faults::{ApiFault, FaultSettings, SmtpFault, SmtpStage, WebhookFault};
+pub use faults::{
+    ApiFault, ApiHow, Delayed, FaultSettings, SmtpFault, SmtpHow, SmtpStage, WebhookFault,
+};
 pub use ledger::LedgerError;
 pub use mail::{Address, Envelope, Summary, message::Message};
 pub use payment::{Card, ChargeState, Payer, Payment, Refusal};
@@ -37,4 +39,4 @@ pub use settings::{SandboxSettings, StartError};
 pub use smtp::Limits as SmtpLimits;
 pub use store::{DeliveryCounts, StoreError};
 pub use stripe::API_VERSION;
-pub use webhook::signature::header as webhook_signature;
+pub use webhook::signature::{OLD_SECRET as OLD_WEBHOOK_SECRET, header as webhook_signature};

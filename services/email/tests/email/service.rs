@@ -127,7 +127,13 @@ impl Shop {
 /// Mails whose connection was cut after the server had kept them come again, under their own id.
 async fn each_payment_becomes_one_mail(database_url: String) {
     let work = async |shop: Shop| {
-        let fault = SmtpFault { reply: None, at: SmtpStage::EndOfData, share: 0.2, stored: true };
+        let fault = SmtpFault {
+            reply: None,
+            how: None,
+            at: SmtpStage::EndOfData,
+            share: 0.2,
+            stored: true,
+        };
         let seed = Some(storefront_testkit::seed());
         shop.sandbox.set_faults(FaultSettings {
             seed,
@@ -186,6 +192,7 @@ async fn a_refused_mail_is_a_dead_letter_that_can_be_replayed() {
         let fault = |reply: &str| FaultSettings {
             smtp: Some(SmtpFault {
                 reply: Some(reply.into()),
+                how: None,
                 at: SmtpStage::Rcpt,
                 share: 1.0,
                 stored: false,

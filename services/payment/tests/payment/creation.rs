@@ -21,7 +21,8 @@ on_both! {
 }
 
 fn broken(share: f64, status: u16, stored: bool, applied: bool) -> FaultSettings {
-    let api = ApiFault { status, share, stored, applied, calls: vec!["create".into()] };
+    let (status, calls) = (Some(status), vec!["create".into()]);
+    let api = ApiFault { status, share, stored, applied, calls, ..ApiFault::default() };
     FaultSettings { api: Some(api), ..FaultSettings::default() }
 }
 

@@ -1,6 +1,6 @@
 //! One connection: reads lines and mails, writes replies. A mail is in the ledger before its 250.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock,
-    faults::{SmtpFault, SmtpStage},
+    faults::{Changes, SmtpFault, SmtpHow, SmtpStage},
     ids,
     ledger::Ledger,
     mail::{Envelope, message::Message},
@@ -26,6 +26,8 @@ use crate::{
 /// Longest command line. RFC 5321 asks for 512 octets, RFC 4954 for 12288 in AUTH.
 const LINE_MAX_BYTES: usize = 12_288;
 const READ_BYTES: usize = 16 * 1024;
+/// Between two bytes of a reply that trickles.
+const TRICKLE: Duration = Duration::from_secs(1);
 
 struct Connection<'a> {
     stream: TcpStream,
@@ -36,6 +38,8 @@ struct Connection<'a> {
     /// Replies not yet sent: they go together when there is nothing more to read (RFC 2920).
     output: Vec<u8>,
     shutdown: CancellationToken,
+    /// Set while replies trickle; ends with the next change.
+    trickle: Option<Changes>,
 }
 
 /// Whether the conversation goes on.
@@ -54,25 +58,27 @@ pub async fn run(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (input, output) = (Vec::new(), Vec::new());
-    let mut connection = Connection { stream, ledger, limits, input, output, shutdown };
-    if let Some(fault) = ledger.faults.smtp(SmtpStage::Connect) {
-        return connection.fail(fault).await;
+    let mut connection =
+        Connection { stream, ledger, limits, input, output, shutdown, trickle: None };
+    if connection.begin().await? == Goes::Out {
+        return connection.flush().await;
     }
-    connection.queue(&Dialogue::greeting());
     let mut dialogue = Dialogue::new(limits.message_bytes);
     loop {
         let Some(line) = connection.line().await? else { return connection.flush().await };
-        let mut cut = false;
-        let faults = &ledger.faults;
+        let mut wordless = None;
+        let (faults, changes) = (&ledger.faults, ledger.faults.changes());
         let reply = match line {
             Line::Whole(line) => dialogue.line(&line, |stage| {
                 let fault = faults.smtp(stage)?;
-                cut = fault.reply.is_none();
-                Some(reply_of(&fault))
+                wordless = fault.reply.is_none().then(|| fault.how.unwrap_or(SmtpHow::Cut));
+                (wordless != Some(SmtpHow::Trickle)).then(|| reply_of(&fault))
             }),
             Line::Endless => dialogue.endless_line(),
         };
-        if cut {
+        if let Some(how) = wordless
+            && connection.without_words(how, changes).await? == Goes::Out
+        {
             return Ok(());
         }
         connection.queue(&reply.text);
@@ -105,7 +111,29 @@ impl Connection<'_> {
         self.output.extend_from_slice(b"\r\n");
     }
 
+    async fn begin(&mut self) -> io::Result<Goes> {
+        let changes = self.ledger.faults.changes();
+        if let Some(fault) = self.ledger.faults.smtp(SmtpStage::Connect) {
+            let trickles = fault.how == Some(SmtpHow::Trickle);
+            self.fail(fault, changes).await?;
+            if !trickles {
+                return Ok(Goes::Out);
+            }
+        }
+        self.queue(&Dialogue::greeting());
+        Ok(Goes::On)
+    }
+
     async fn flush(&mut self) -> io::Result<()> {
+        while let (Some(changes), false) = (&mut self.trickle, self.output.is_empty()) {
+            let byte = self.output.remove(0);
+            timeout(self.limits.idle, self.stream.write_all(&[byte])).await??;
+            tokio::select! {
+                () = tokio::time::sleep(TRICKLE) => {}
+                () = changes.next() => self.trickle = None,
+                () = self.shutdown.cancelled() => self.trickle = None,
+            }
+        }
         let sent = timeout(self.limits.idle, self.stream.write_all(&self.output)).await;
         self.output.clear();
         sent.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
@@ -192,27 +220,54 @@ impl Connection<'_> {
                 return Ok(Goes::On);
             }
         };
-        let Some(fault) = self.ledger.faults.smtp(SmtpStage::EndOfData) else {
+        let changes = self.ledger.faults.changes();
+        let fault = self.ledger.faults.smtp(SmtpStage::EndOfData);
+        let Some(fault) = fault else {
             let reply = self.keep(envelope, raw).await;
             self.queue(&reply);
             return Ok(Goes::On);
         };
-        if fault.stored {
-            self.keep(envelope, raw).await;
+        // One whose answer trickles is kept like any other.
+        let trickles = fault.how == Some(SmtpHow::Trickle);
+        let mut kept = None;
+        if fault.stored || trickles {
+            kept = Some(self.keep(envelope, raw).await);
         }
-        let closes = fault.reply.as_ref().is_none_or(|reply| reply.starts_with("421"));
-        self.fail(fault).await?;
-        Ok(if closes { Goes::Out } else { Goes::On })
+        let goes = self.fail(fault, changes).await?;
+        if let Some(reply) = kept.filter(|_| trickles) {
+            self.queue(&reply);
+        }
+        Ok(goes)
     }
 
-    async fn fail(&mut self, fault: SmtpFault) -> io::Result<()> {
+    /// Says what a fault wants said, or nothing.
+    async fn fail(&mut self, fault: SmtpFault, changes: Changes) -> io::Result<Goes> {
         let Some(reply) = fault.reply else {
-            // Cut: nothing more is said, not even what was queued.
-            self.output.clear();
-            return Ok(());
+            return self.without_words(fault.how.unwrap_or(SmtpHow::Cut), changes).await;
         };
         self.queue(&reply);
-        self.flush().await
+        self.flush().await?;
+        Ok(if reply.starts_with("421") { Goes::Out } else { Goes::On })
+    }
+
+    async fn without_words(&mut self, how: SmtpHow, mut changes: Changes) -> io::Result<Goes> {
+        if how == SmtpHow::Trickle {
+            self.trickle = Some(changes);
+            return Ok(Goes::On);
+        }
+        // Not even what was queued is said.
+        self.output.clear();
+        if how == SmtpHow::Silence {
+            let mut ignored = [0; 1_024];
+            loop {
+                tokio::select! {
+                    () = changes.next() => break,
+                    () = self.shutdown.cancelled() => break,
+                    read = self.stream.read(&mut ignored) => if read? == 0 { break },
+                }
+            }
+        }
+        Ok(Goes::Out)
     }
 
     async fn keep(&self, envelope: Envelope, raw: Vec<u8>) -> String {

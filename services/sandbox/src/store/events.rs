@@ -189,6 +189,12 @@ impl Store {
         Ok(query.window.page(events))
     }
 
+    /// Everything that waits to be delivered, or tried again, is due now.
+    pub async fn hasten_deliveries(&self, now_ms: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE events SET due_ms = $1 WHERE delivery = 'pending' AND due_ms > $1";
+        self.commit(vec![Statement::new(sql, [now_ms.into()])]).await
+    }
+
     /// Events whose delivery is due, the longest due first.
     pub async fn due_events(&self, now_ms: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
         let query = sqlx::query_scalar(

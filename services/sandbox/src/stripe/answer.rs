@@ -1,12 +1,16 @@
 //! An answer and the headers that Stripe's clients look at.
 
+use std::io;
+
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::object::API_VERSION;
+use crate::faults::ApiHow;
 
 /// Status and body, and where they come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub struct Answer {
     pub replay_of: Option<String>,
     /// What Stripe advises about another try (<https://docs.stripe.com/error-low-level>).
     pub should_retry: Option<bool>,
+    /// It is never heard: see [`ApiHow`].
+    pub lost: Option<ApiHow>,
 }
 
 impl Answer {
@@ -27,7 +33,7 @@ impl Answer {
             400..=499 => Some(false),
             _ => None,
         };
-        Self { status, body, replay_of: None, should_retry }
+        Self { status, body, replay_of: None, should_retry, lost: None }
     }
 
     /// The stored answer of an earlier request: asking again changes nothing.
@@ -37,7 +43,20 @@ impl Answer {
             body,
             replay_of: Some(first_request),
             should_retry: (status >= 400).then_some(false),
+            lost: None,
         }
+    }
+
+    /// What a client gets whose connection is cut.
+    pub fn cut() -> Self {
+        Self { lost: Some(ApiHow::Cut), ..Self::new(500, String::new()) }
+    }
+
+    /// A response whose body fails before its first byte: the server closes the connection with nothing
+    /// of it sent.
+    pub fn nothing() -> Response {
+        let error = io::Error::from(io::ErrorKind::ConnectionReset);
+        Response::new(Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(error)])))
     }
 
     pub fn into_response(self, request_id: &str, version: &str, key: Option<&str>) -> Response {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock,
-    faults::ApiFault,
+    faults::{ApiFault, ApiHow},
     ledger::{Cause, LedgerError},
     session::{Action, Session},
     store::{StoreError, StoredAnswer},
@@ -114,14 +114,17 @@ fn fingerprint(request: &ApiRequest) -> String {
     hex::encode(Sha256::digest(request.params.canonical()))
 }
 
-/// The error that a fault asks for.
-pub fn fault_error(fault: &ApiFault) -> StripeError {
+/// The answer that a fault asks for.
+pub fn failure(fault: &ApiFault) -> Answer {
+    let Some(status) = fault.status else { return Answer { lost: fault.how, ..Answer::cut() } };
     let error = StripeError::invalid("The sandbox was told to fail this request.");
-    match fault.status {
-        429 => StripeError { status: 429, ..error.code("rate_limit") },
-        400..=499 => StripeError { status: fault.status, ..error },
-        _ => StripeError { status: fault.status, kind: "api_error", ..error },
-    }
+    let error = match status {
+        // <https://docs.stripe.com/rate-limits>
+        429 => StripeError { status, ..error.code("rate_limit") },
+        400..=499 => StripeError { status, ..error },
+        _ => StripeError { status, kind: "api_error", ..error },
+    };
+    error.into()
 }
 
 /// A request that passed validation.
@@ -154,10 +157,16 @@ async fn run(api: &Api, request: &ApiRequest) -> Result<Answer, StripeError> {
     let prepared = prepare(api, request)?;
     let faults = &api.ledger.faults;
     tokio::time::sleep(Duration::from_millis(faults.api_delay_ms())).await;
+    let mut changes = faults.changes();
     let fault = faults.api(request.call.name());
     if let Some(fault) = fault.as_ref().filter(|fault| !fault.applied) {
-        let error = fault_error(fault);
-        return if fault.stored { refuse(api, request, error).await } else { Err(error) };
+        if fault.how == Some(ApiHow::Hang) {
+            // Meanwhile the key is in flight, as it would be.
+            changes.next().await;
+            return Ok(Answer::cut());
+        }
+        let answer = failure(fault);
+        return if fault.stored { give_and_keep(api, request, answer).await } else { Ok(answer) };
     }
     match prepared {
         Prepared::Create(creation) => create_session(api, request, *creation, fault).await,
@@ -171,7 +180,14 @@ async fn refuse(
     request: &ApiRequest,
     error: StripeError,
 ) -> Result<Answer, StripeError> {
-    let answer = Answer::from(error);
+    give_and_keep(api, request, error.into()).await
+}
+
+async fn give_and_keep(
+    api: &Api,
+    request: &ApiRequest,
+    answer: Answer,
+) -> Result<Answer, StripeError> {
     if let Some(kept) = keep(request, &answer) {
         api.ledger.store.commit(vec![kept.insert()]).await?;
     }
@@ -190,21 +206,22 @@ fn keep(request: &ApiRequest, answer: &Answer) -> Option<StoredAnswer> {
     })
 }
 
-/// What is said, and what is kept: the same but for a fault that is not stored.
+/// What is said, and what is kept: the same but for a fault that is not stored. An answer that is lost
+/// on its way was given all the same.
 fn conclude(
     request: &ApiRequest,
     session: &Session,
     expand: &Expand,
     fault: Option<&ApiFault>,
 ) -> (Answer, Option<StoredAnswer>) {
-    let Some(fault) = fault else {
-        let answer = Answer::new(200, object::session(session, expand).to_string());
-        let kept = keep(request, &answer);
+    if let Some(fault) = fault.filter(|fault| fault.status.is_some()) {
+        let answer = failure(fault);
+        let kept = fault.stored.then(|| keep(request, &answer)).flatten();
         return (answer, kept);
-    };
-    let answer = Answer::from(fault_error(fault));
-    let kept = fault.stored.then(|| keep(request, &answer)).flatten();
-    (answer, kept)
+    }
+    let answer = Answer::new(200, object::session(session, expand).to_string());
+    let kept = keep(request, &answer);
+    (Answer { lost: fault.and_then(|fault| fault.how), ..answer }, kept)
 }
 
 async fn create_session(

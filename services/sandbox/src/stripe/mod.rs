@@ -35,7 +35,7 @@ pub use object::API_VERSION;
 pub use reads::event_json;
 
 use self::{answer::Answer, calls::Call, error::StripeError, idempotency::KeysInFlight};
-use crate::{ids, ledger::Ledger};
+use crate::{faults::ApiHow, ids, ledger::Ledger};
 
 /// What the handlers of the API share.
 pub struct Api {
@@ -64,12 +64,18 @@ async fn handle(State(api): State<Arc<Api>>, request: Request) -> Response {
     let id = ids::stripe("req");
     let version = answer::version(request.headers());
     let key = auth::idempotency_key(request.headers());
+    let mut changes = api.ledger.faults.changes();
     let answer = match admit(id.clone(), key.clone(), request).await {
         Ok(request) if request.call.is_post() => idempotency::post(api, request).await,
         Ok(request) => reads::get(&api, request).await,
         Err(error) => error.into(),
     };
-    answer.into_response(&id, &version, key.as_deref())
+    match answer.lost {
+        Some(ApiHow::Hang) => changes.next().await,
+        Some(ApiHow::Cut) => {}
+        None => return answer.into_response(&id, &version, key.as_deref()),
+    }
+    Answer::nothing()
 }
 
 /// Checks the key, then finds the call, then reads the parameters: as Stripe, in that order.

@@ -28,7 +28,7 @@ pub async fn get(api: &Api, request: ApiRequest) -> Answer {
     let faults = &api.ledger.faults;
     tokio::time::sleep(Duration::from_millis(faults.api_delay_ms())).await;
     if let Some(fault) = faults.api(request.call.name()) {
-        return idempotency::fault_error(&fault).into();
+        return idempotency::failure(&fault);
     }
     match read(api, &request).await {
         Ok(body) => Answer::new(200, body.to_string()),

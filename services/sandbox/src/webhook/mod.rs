@@ -13,6 +13,7 @@ pub use client::{Client, InvalidUrl};
 
 use crate::{
     clock,
+    faults::Attempt,
     ledger::Ledger,
     store::{Delivery, EventRow, Outcome, StoreError},
     stripe::event_json,
@@ -105,11 +106,9 @@ async fn deliver(ledger: &Ledger, endpoint: &Endpoint, seq: i64) -> Result<(), S
     let Some(event) = ledger.store.event_by_seq(seq).await?.filter(|event| event.pending) else {
         return Ok(());
     };
-    // Stripe's bodies are indented: whoever parses and writes them again breaks the signature.
-    let body = format!("{:#}", event_json(&event));
     let post = || {
-        let signature = signature::header(&endpoint.secret, &body, clock::now_s());
-        let body = body.clone();
+        let (body, signature) =
+            letter(&event, &endpoint.secret, ledger.faults.attempt(), clock::now_s());
         async move { endpoint.client.post(body, &signature).await }
     };
     let result = if event.copies > 1 {
@@ -124,6 +123,23 @@ async fn deliver(ledger: &Ledger, endpoint: &Endpoint, seq: i64) -> Result<(), S
         tracing::debug!(event.id, event.attempts, problem, "a delivery failed");
     }
     ledger.store.commit(vec![outcome.update()]).await
+}
+
+/// The body and the signature of one attempt.
+fn letter(event: &EventRow, secret: &str, attempt: Attempt, now: i64) -> (String, String) {
+    let told = EventRow { created: event.created.saturating_sub(attempt.age_s), ..event.clone() };
+    // Stripe's bodies are indented: whoever parses and writes them again breaks the signature.
+    let mut body = format!("{:#}", event_json(&told));
+    let secret = if attempt.old_secret { signature::OLD_SECRET } else { secret };
+    let signature = signature::header(secret, &body, now.saturating_add(attempt.skew_s));
+    if attempt.tampered
+        && let Some(at) = body.rfind(|letter: char| letter.is_ascii_digit())
+    {
+        // Another digit: still the same JSON, with another number in it.
+        let other = if body[at..].starts_with('0') { "1" } else { "0" };
+        body.replace_range(at..=at, other);
+    }
+    (body, signature)
 }
 
 fn outcome(
@@ -152,8 +168,8 @@ fn outcome(
 mod tests {
     use super::*;
 
-    fn after(attempts: i64, age_ms: i64) -> (Delivery, i64) {
-        let event = EventRow {
+    fn event(attempts: i64) -> EventRow {
+        EventRow {
             seq: 1,
             id: "evt_1".into(),
             created: 1_000_000,
@@ -162,8 +178,30 @@ mod tests {
             copies: 1,
             attempts,
             request: serde_json::Value::Null,
-            object: serde_json::Value::Null,
-        };
+            object: serde_json::json!({"amount": 190}),
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_broken_as_it_was_asked_for() {
+        let whole = Attempt { tampered: false, old_secret: false, skew_s: 0, age_s: 0 };
+        let sent = |attempt| letter(&event(0), "whsec_1", attempt, 2_000_000);
+        let (body, signature) = sent(whole);
+        assert_eq!(signature, signature::header("whsec_1", &body, 2_000_000));
+        let (tampered, same) = sent(Attempt { tampered: true, ..whole });
+        assert_eq!(same, signature, "of the body as it was");
+        let differs = body.bytes().zip(tampered.bytes()).filter(|(one, other)| one != other);
+        assert_eq!((tampered.len(), differs.count()), (body.len(), 1));
+        let (same, old) = sent(Attempt { old_secret: true, ..whole });
+        assert_eq!(old, signature::header(signature::OLD_SECRET, &same, 2_000_000));
+        let (same, skewed) = sent(Attempt { skew_s: -400, ..whole });
+        assert_eq!(skewed, signature::header("whsec_1", &same, 1_999_600));
+        let (aged, _) = sent(Attempt { age_s: 259_200, ..whole });
+        assert!(aged.contains("\"created\": 740800"), "{aged}");
+    }
+
+    fn after(attempts: i64, age_ms: i64) -> (Delivery, i64) {
+        let event = event(attempts);
         let now_ms = 1_000_000_000 + age_ms;
         let outcome = outcome(&event, &Err("status 500".into()), now_ms, 1_000);
         (outcome.delivery, outcome.due_ms - now_ms)

@@ -44,6 +44,16 @@ impl Client {
     }
 
     pub async fn post(&self, path: &str, params: &[(&str, &str)], key: Option<&str>) -> Reply {
+        self.try_post(path, params, key).await.unwrap()
+    }
+
+    /// For answers that do not come.
+    pub async fn try_post(
+        &self,
+        path: &str,
+        params: &[(&str, &str)],
+        key: Option<&str>,
+    ) -> anyhow::Result<Reply> {
         let body =
             url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
         let mut request = Request::post(format!("{}{path}", self.base))
@@ -52,7 +62,7 @@ impl Client {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        self.http.send(request.body(body.into_bytes().into()).unwrap()).await.unwrap()
+        self.http.send(request.body(body.into_bytes().into())?).await
     }
 
     /// A new session.

@@ -60,13 +60,29 @@ async fn faults_are_set_as_a_whole_and_told_with_their_seed() {
     let reset = client.faults(json!({})).await.json().unwrap();
     assert_eq!(reset["webhooks"], "deliver");
     assert!(reset["seed"].is_u64());
-    for wrong in [json!({"webhook": "drop"}), json!({"webhook_share": 3}), json!([])] {
-        let reply = client.faults(wrong).await;
+    let mut told = Vec::new();
+    for wrong in [
+        json!({"webhook": "drop"}),
+        json!({"webhooks": "lose"}),
+        json!({"webhook_share": 3}),
+        json!({"webhook_delay_ms": -1}),
+        json!({"seed": "x"}),
+        json!({"api": {"status": 200}}),
+        json!({"api": {"status": 500, "how": "cut"}}),
+        json!({"delayed": {}}),
+        json!({"smtp": {"reply": "450 later"}}),
+        json!({"smtp": {"at": "rcpt", "reply": "250 fine"}}),
+        json!([]),
+    ] {
+        let reply = client.faults(wrong.clone()).await;
         assert_eq!(
             (reply.status, reply.header("content-type")),
             (422, Some("application/problem+json"))
         );
+        told.push(format!("{wrong}: {}", reply.json().unwrap()["detail"].as_str().unwrap()));
     }
+    insta::assert_snapshot!(told.join("\n"));
+    assert_eq!(client.get_json("/control/faults").await, reset, "nothing of it is in force");
 }
 
 #[tokio::test]
@@ -87,6 +103,7 @@ async fn a_part_of_the_calls_fails() {
     }
     let limited = statuses.iter().filter(|status| **status == 429).count();
     assert!((10..30).contains(&limited), "{limited} of 40");
+    assert_eq!(client.get_json("/control/faults/strikes").await, json!({"strikes": limited}));
     assert_eq!(client.get("/livez").await.text(), "ok\n");
     assert_eq!(client.get("/readyz").await.text(), "ok\n");
 }

@@ -123,7 +123,7 @@ async fn faults_are_what_a_sender_meets() {
     let sandbox = Sandbox::start_for_test().await.unwrap();
     let fault = |reply: Option<&str>, at, stored| {
         let reply = reply.map(str::to_owned);
-        let smtp = Some(SmtpFault { reply, at, share: 1.0, stored });
+        let smtp = Some(SmtpFault { reply, how: None, at, share: 1.0, stored });
         sandbox.set_faults(FaultSettings { smtp, ..FaultSettings::default() });
     };
     let told = async || match transport(&sandbox).send(receipt(1)).await {

@@ -9,6 +9,7 @@ mod checkout;
 mod client;
 mod control;
 mod durability;
+mod faults;
 mod idempotency;
 mod inbox;
 mod inbox_page;

@@ -21,8 +21,8 @@ use crate::client::Client;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A shop's webhook: notes what comes, and answers as it is told.
-struct Shop {
-    url: String,
+pub struct Shop {
+    pub url: String,
     status: AtomicU16,
     seen: Mutex<Vec<(HeaderMap, String)>>,
 }
@@ -33,7 +33,7 @@ async fn hook(State(shop): State<Arc<Shop>>, headers: HeaderMap, body: String) -
 }
 
 impl Shop {
-    async fn open() -> Arc<Self> {
+    pub async fn open() -> Arc<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}/payment/webhook", listener.local_addr().unwrap());
         let (status, seen) = (AtomicU16::new(200), Mutex::default());
@@ -43,7 +43,7 @@ impl Shop {
         shop
     }
 
-    fn seen(&self) -> Vec<(HeaderMap, String)> {
+    pub fn seen(&self) -> Vec<(HeaderMap, String)> {
         self.seen.lock().unwrap().clone()
     }
 
@@ -58,12 +58,12 @@ impl Shop {
     }
 }
 
-async fn sandbox(shop: &Shop) -> Sandbox {
+pub async fn sandbox(shop: &Shop) -> Sandbox {
     let options = SandboxOptions { webhook_url: Some(shop.url.clone()), ..Default::default() };
     Sandbox::start(options).await.unwrap()
 }
 
-async fn all_delivered(sandbox: &Sandbox, events: i64) {
+pub async fn all_delivered(sandbox: &Sandbox, events: i64) {
     eventually(LIMIT, "all events are delivered", async || {
         let counts = sandbox.deliveries().await.unwrap();
         counts.delivered == events && counts.pending == 0
