@@ -7,6 +7,7 @@
 
 mod checkout;
 mod client;
+mod clients;
 mod control;
 mod durability;
 mod faults;
