@@ -21,7 +21,7 @@ deny := $(or $(shell command -v cargo-deny),$(cache)/cargo-deny-$(deny_version)/
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: dev
 dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more flags
@@ -29,7 +29,7 @@ dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more fla
 
 # The kit is run as built: `cargo run` would build it again with its own set of features.
 .PHONY: test
-test: tools kubernetes helm definitions ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
+test: tools kubernetes helm definitions stripe-mock ## Run every test that needs no node: beside real Kafka, PostgreSQL, Kubernetes API
 	cargo build --workspace --all-features --all-targets
 	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-testkit up -- \
 	    cargo test --workspace --all-features --no-fail-fast
@@ -105,6 +105,17 @@ kind: $(any_helm) ## Start a cluster by kind with this checkout's operator in it
 	        --namespace storefront --create-namespace --wait --set image.registry=localhost:5001,image.repository=storefront-operator \
 	        --set image.tag="$$tag",shopImages.services.registry=localhost:5001,shopImages.services.tag="$$tag" \
 	        --set test.image.registry=localhost:5001,test.image.repository=storefront,test.image.tag="$$tag"
+
+# Stripe's own: it holds requests against Stripe's description of them.
+stripe_mock_version := 0.203.0
+stripe_mock := $(cache)/stripe-mock-$(stripe_mock_version)/stripe-mock
+.PHONY: stripe-mock
+stripe-mock: $(stripe_mock) ## Build Stripe's checker of requests for tests
+$(stripe_mock):
+	GOBIN=$(@D).partial CGO_ENABLED=0 go install -trimpath \
+	    github.com/stripe/stripe-mock@v$(stripe_mock_version)
+	rm -rf $(@D)
+	mv $(@D).partial $(@D)
 
 # Of the Prometheus operator, whose objects the chart can make.
 monitoring_version := 0.85.0

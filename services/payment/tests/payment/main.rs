@@ -4,3 +4,4 @@ mod creation;
 mod payments;
 mod secrets;
 mod shop;
+mod validation;

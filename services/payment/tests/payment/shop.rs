@@ -19,6 +19,8 @@ use storefront_testkit::{Authority, Http, Reply, eventually, eventually_some};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+use crate::validation::Validator;
+
 /// For a condition that should hold in a moment, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);
 
@@ -41,6 +43,8 @@ pub struct Wish {
     pub database_url: Option<String>,
     /// Stripe stands behind TLS: the name in its certificate, and whether we have its CA.
     pub stripe_tls: Option<(&'static str, bool)>,
+    /// Each call to Stripe is held against Stripe's own description, too.
+    pub validated: bool,
 }
 
 impl Default for Wish {
@@ -52,6 +56,7 @@ impl Default for Wish {
             webhooks: true,
             database_url: None,
             stripe_tls: None,
+            validated: false,
         }
     }
 }
@@ -63,6 +68,8 @@ pub struct Shop {
     pub folder: TempDir,
     pub http: Http,
     pub url: String,
+    /// Between payment and the stand-in, when that was wished for.
+    pub validator: Option<Validator>,
     admin: String,
     settings: PaymentSettings,
     stop: Shutdown,
@@ -103,6 +110,12 @@ impl Shop {
             settings.stripe.api_base = format!("https://localhost:{}", front.port()).parse()?;
             settings.stripe.ca_file = Some(ca_file);
         }
+        let mut validator = None;
+        if wish.validated {
+            let between = Validator::start(sandbox.stripe_url()).await?;
+            settings.stripe.api_base = between.url().parse()?;
+            validator = Some(between);
+        }
         let stop = Shutdown::new();
         let run = storefront_payment::run_on(listeners, settings.clone(), stop.clone());
         let service = Some(tokio::spawn(run));
@@ -114,7 +127,7 @@ impl Shop {
         .await;
         let shop = &settings.common.shop;
         let database = Database::open(&settings.database, shop, ServiceId::Payment, &[]).await?;
-        Ok(Self { sandbox, database, folder, http, url, admin, settings, stop, service })
+        Ok(Self { sandbox, database, folder, http, url, validator, admin, settings, stop, service })
     }
 
     /// Starts another instance on the same database; its address. It stops with the first.
