@@ -1,11 +1,11 @@
-//! Clients that nobody here wrote read the messages and speak with the stand-in for Stripe.
+//! Clients that nobody here wrote read the messages, and take a service's place.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use storefront_pipeline_tests::{Shop, ok};
-use storefront_testkit::eventually;
+use storefront_testkit::{eventually, read_topic};
 use tokio::process::Command;
 
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
@@ -84,14 +84,36 @@ async fn kcat_and_kafkajs_read_the_messages_with_headers() -> Result<()> {
     Ok(())
 }
 
+/// kafkajs is the order service: it takes payments from Rust, and Rust takes its orders.
 #[tokio::test]
-async fn the_official_stripe_library_makes_and_reads_a_session() -> Result<()> {
-    let shop = Shop::start(&[]).await?;
-    let seen = json_lines(node("stripe.mjs").arg(&shop.ready.sandbox)).await?;
-    let (made, read) = (&seen[0], &seen[1]);
-    ensure!(made["id"].as_str().is_some_and(|id| id.starts_with("cs_test_")), "{made}");
-    ensure!(made["id"] == read["id"] && read["status"] == "open", "{read}");
-    ensure!(read["payment_status"] == "unpaid" && read["amount_total"] == 2_000, "{read}");
-    ensure!(read["metadata"]["userId"] == "ada", "{read}");
+async fn a_service_in_another_language_stands_in_the_middle_of_the_flow() -> Result<()> {
+    let shop = Shop::start(&["--without", "order"]).await?;
+    let mut orders = node("order.mjs");
+    orders.args([shop.brokers(), &PAYMENTS.to_string()]);
+    let sell = async {
+        for n in 0..PAYMENTS {
+            let session = shop.checkout("ada", &format!("cart-{n}")).await?;
+            ok(&shop.act(&session, "pay").await?)?;
+            shop.verify(&session).await?;
+        }
+        anyhow::Ok(())
+    };
+    let (told, ()) = tokio::try_join!(json_lines(&mut orders), sell)?;
+    let paid: BTreeSet<String> = shop.paid().await?.into_iter().map(|(id, _)| id).collect();
+    let of: BTreeSet<String> =
+        told.iter().filter_map(|order| Some(order["sessionId"].as_str()?.to_owned())).collect();
+    ensure!(of == paid, "the orders are not about what was paid");
+    // It sends each order twice; analytics counts it once, and nothing is a dead letter.
+    let analytics = shop.ready.services["analytics"]["http"].as_str().context("no address")?;
+    eventually(LIMIT, "analytics has counted them", async || {
+        let report = shop.http.get(format!("{analytics}/analytics")).await;
+        let report = report.and_then(|reply| reply.json()).unwrap_or_default();
+        report["orders"] == PAYMENTS && report["mails"]["sent"] == PAYMENTS
+    })
+    .await;
+    let records = read_topic(shop.brokers(), "order-successful")?;
+    ensure!(records.len() == 2 * PAYMENTS, "{} records", records.len());
+    let dead = read_topic(shop.brokers(), "order-successful.analytic-service.dlq")?;
+    ensure!(dead.is_empty(), "{dead:?}");
     Ok(())
 }
