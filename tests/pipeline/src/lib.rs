@@ -1,6 +1,8 @@
 //! A shop under test: `storefront dev` as a process of its own, driven only by what a user has: HTTP,
 //! Kafka, the sandbox's control API and the inbox. It must not look into the shop's own tables.
 
+mod rows;
 mod shop;
 
+pub use rows::{Held, every_row_is_held};
 pub use shop::{Shop, Site, ok};
