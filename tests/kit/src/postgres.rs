@@ -93,12 +93,21 @@ impl Postgres {
     /// Makes a new empty database and answers with its URL.
     pub async fn database(&self) -> anyhow::Result<String> {
         let name = format!("t{:016x}", fastrand::u64(..));
-        let sql = format!("CREATE DATABASE {name}");
-        let url = self.url.to_string();
-        tokio::task::spawn_blocking(move || psql(&url, &sql)).await??;
+        self.run(self.url.as_str(), &format!("CREATE DATABASE {name}")).await?;
         let mut url = self.url.clone();
         url.set_path(&name);
         Ok(url.into())
+    }
+
+    /// Runs statements on a database of this cluster, as the user who may do everything.
+    pub async fn run(&self, database_url: &str, sql: &str) -> anyhow::Result<()> {
+        self.ask(database_url, sql).await.map(drop)
+    }
+
+    /// The one value that a query of such a database answers with.
+    pub async fn ask(&self, database_url: &str, query: &str) -> anyhow::Result<String> {
+        let (url, query) = (database_url.to_owned(), query.to_owned());
+        tokio::task::spawn_blocking(move || psql(&url, &query)).await?
     }
 
     /// Starts a cluster that was killed, with its data, and waits until it takes queries.
@@ -183,20 +192,21 @@ fn words(
     words
 }
 
-fn psql(url: &str, sql: &str) -> anyhow::Result<()> {
-    let words = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql];
+fn psql(url: &str, sql: &str) -> anyhow::Result<String> {
+    let words = ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql];
     let mut words = words.map(String::from).to_vec();
     words[0] = Installation::find()?.program("psql");
     run(&words, Path::new("/"))
 }
 
-fn run(words: &[String], folder: &Path) -> anyhow::Result<()> {
-    let Output { status, stderr, .. } = Command::new(&words[0])
+/// What it printed.
+fn run(words: &[String], folder: &Path) -> anyhow::Result<String> {
+    let Output { status, stdout, stderr } = Command::new(&words[0])
         .args(&words[1..])
         .env("PGCONNECT_TIMEOUT", "5")
         .current_dir(folder)
         .output()
         .with_context(|| format!("could not run {}", words[0]))?;
     anyhow::ensure!(status.success(), "{}", String::from_utf8_lossy(&stderr).trim());
-    Ok(())
+    Ok(String::from_utf8_lossy(&stdout).trim().to_owned())
 }

@@ -1,0 +1,185 @@
+//! The broker and the database are killed, frozen, slow, full or overrun (rows 13, 16, 20, 26 and 38 to 40 of the faults):
+//! a real Apache Kafka and a real PostgreSQL, with a shop between them.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use storefront_pipeline_tests::Site;
+use storefront_testkit::{Kafka, Postgres, PostgresOptions, eventually, read_topic};
+use tokio::time::sleep;
+
+use crate::flow::{Crowd, LIMIT, Shopper, metric};
+
+const CARTS: usize = 12;
+/// How long something stays broken: longer than what waits in memory for a moment would last.
+const BROKEN: Duration = Duration::from_secs(2);
+
+/// Waits until payments are heard of and cannot be told: the broker's trouble is there.
+async fn waiting(site: &Site) {
+    eventually(LIMIT, "all events of the carts wait", async || {
+        let depth = metric(site, "payment", "storefront_outbox_depth").await;
+        depth.is_ok_and(|depth| depth == CARTS as u64)
+    })
+    .await;
+}
+
+/// Whether all services can do their work.
+async fn all_ready(site: &Site) -> bool {
+    for service in site.ready.services.values() {
+        let Some(address) = service["admin"].as_str() else { return false };
+        let ready = site.http.get(format!("{address}/readyz")).await;
+        if !ready.is_ok_and(|reply| reply.status == 200) {
+            return false;
+        }
+    }
+    true
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_broker_does_payments_go_on_and_everything_comes() -> Result<()> {
+    let kafka = Kafka::private().await?;
+    let mut crowd = Crowd::open(&["--kafka", kafka.bootstrap()]).await?;
+    let site = crowd.shop.site.clone();
+    kafka.kill()?;
+    let down = async {
+        waiting(&site).await;
+        eventually(LIMIT, "who needs the broker says so", async || !all_ready(&site).await).await;
+        kafka.start().await
+    };
+    // A shopper who returns is told of the payment although no event can be sent.
+    let (patience, ()) = crowd.through("the broker is down", CARTS, Shopper::Returns, down).await?;
+    ensure!(patience == 0, "{patience} shoppers had to wait for the broker");
+    kafka.pause()?;
+    let frozen = async {
+        waiting(&site).await;
+        sleep(BROKEN).await;
+        kafka.resume()
+    };
+    let (patience, ()) =
+        crowd.through("the broker is frozen", CARTS, Shopper::Returns, frozen).await?;
+    ensure!(patience == 0, "{patience} shoppers had to wait for the broker");
+    let slow = async {
+        // Every answer takes a third of a second or more.
+        for _ in 0..10 {
+            kafka.pause()?;
+            sleep(Duration::from_millis(350)).await;
+            kafka.resume()?;
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    };
+    crowd.through("the broker is slow", CARTS, Shopper::Leaves, slow).await?;
+    let again = crowd.settled().await?;
+    ensure!(again == 0, "{again} mails came more than once");
+    eventually(LIMIT, "every service is ready again", async || all_ready(&site).await).await;
+    Ok(())
+}
+
+/// A role of the database's that is bound by limits, and a fault that every table can be given.
+struct Server {
+    postgres: Postgres,
+    admin: String,
+    shop: String,
+}
+
+/// Says at each write what a server says that cannot: it is there once, and whole until it is told otherwise.
+const TRIGGERS: &str = "
+CREATE SEQUENCE public.struck; GRANT ALL ON SEQUENCE public.struck TO shop;
+CREATE FUNCTION public.broken() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+DO $$ DECLARE place record; BEGIN
+  FOR place IN SELECT schemaname, tablename FROM pg_tables
+    WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+  LOOP
+    EXECUTE format('CREATE TRIGGER broken BEFORE INSERT OR UPDATE OR DELETE ON %I.%I
+      FOR EACH STATEMENT EXECUTE FUNCTION public.broken()', place.schemaname, place.tablename);
+  END LOOP;
+END $$";
+
+/// Counted by a sequence, which counts on when its transaction is rolled back.
+const FULL: &str = "PERFORM nextval('public.struck');
+    RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';";
+const LOST: &str = "IF random() < 0.1 THEN
+    PERFORM nextval('public.struck');
+    RAISE EXCEPTION 'could not serialize access' USING ERRCODE = 'serialization_failure';
+  END IF;";
+
+impl Server {
+    async fn start() -> Result<Self> {
+        let postgres = Postgres::private(&PostgresOptions::default()).await?;
+        let admin = postgres.database().await?;
+        let name = admin.rsplit('/').next().unwrap_or_default().to_owned();
+        let server = Self { shop: admin.replacen("storefront@", "shop@", 1), postgres, admin };
+        server.sql(&format!("CREATE ROLE shop LOGIN; ALTER DATABASE {name} OWNER TO shop")).await?;
+        Ok(server)
+    }
+
+    async fn sql(&self, sql: &str) -> Result<()> {
+        self.postgres.run(&self.admin, sql).await
+    }
+
+    /// How many writes were broken.
+    async fn struck(&self) -> Result<u64> {
+        let last = self.postgres.ask(&self.admin, "SELECT last_value FROM public.struck").await?;
+        Ok(last.parse()?)
+    }
+
+    /// From now on each write ends so.
+    async fn writes(&self, body: &str) -> Result<()> {
+        self.sql(&format!(
+            "CREATE OR REPLACE FUNCTION public.broken() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN {body} RETURN NULL; END $$"
+        ))
+        .await
+    }
+
+    /// After a while they are whole again.
+    async fn mend_writes(&self) -> Result<()> {
+        sleep(BROKEN).await;
+        self.writes("").await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_database_does_nothing_is_lost_or_doubled() -> Result<()> {
+    let server = Server::start().await?;
+    let mut crowd = Crowd::open(&["--database", &server.shop]).await?;
+    let site = crowd.shop.site.clone();
+    server.sql(TRIGGERS).await?;
+    server.postgres.kill()?;
+    let killed = async {
+        eventually(LIMIT, "who needs it says so", async || !all_ready(&site).await).await;
+        server.postgres.start().await
+    };
+    crowd.through("the database is killed", CARTS, Shopper::Returns, killed).await?;
+    server.writes(FULL).await?;
+    let mending = server.mend_writes();
+    let (patience, ()) =
+        crowd.through("the database is full", CARTS, Shopper::Returns, mending).await?;
+    let struck = server.struck().await?;
+    ensure!(patience > 0 && struck > 10, "it was full {struck} times, {patience} noticed");
+    server.sql("ALTER ROLE shop CONNECTION LIMIT 0").await?;
+    server
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop'")
+        .await?;
+    let limit = async {
+        eventually(LIMIT, "who needs it says so", async || !all_ready(&site).await).await;
+        server.sql("ALTER ROLE shop CONNECTION LIMIT -1").await
+    };
+    crowd.through("the database takes no connection", CARTS, Shopper::Returns, limit).await?;
+    let struck = server.struck().await?;
+    server.writes(LOST).await?;
+    let mending = server.mend_writes();
+    // Each is done again at once: no shopper hears of it.
+    let (patience, ()) =
+        crowd.through("transactions lose against others", CARTS, Shopper::Returns, mending).await?;
+    let lost = server.struck().await? - struck;
+    ensure!(patience == 0 && lost > 5, "{lost} transactions lost, {patience} shoppers had to wait");
+    let again = crowd.settled().await?;
+    ensure!(again == 0, "{again} mails came more than once");
+    for group in ["order-service", "email-service", "analytic-service"] {
+        let dead = read_topic(site.brokers(), &format!("payment-successful.{group}.dlq"))?;
+        ensure!(dead.is_empty(), "no event pays for a database that is away: {dead:?}");
+    }
+    eventually(LIMIT, "every service is ready again", async || all_ready(&site).await).await;
+    Ok(())
+}
