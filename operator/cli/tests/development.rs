@@ -232,7 +232,7 @@ fn a_mistake_in_the_tiltfile_is_found() {
         ("'images/Containerfile'", "'images/Dockerfile'", "no such file"),
         ("images/roots", "images/root-folders", "there is no images/root-folders"),
         ("'PROGRAM': program", "'PROGRAMM': program", "has no ARG PROGRAMM"),
-        ("'compile',\n    cmd", "'build',\n    cmd", "needs compile, which is no resource"),
+        ("compile('programs'", "compile('build'", "needs programs, which is no resource"),
         ("resource='gateway'", "resource='gate'", "there is no resource gate"),
         ("'{.spec.images.sandbox}'", "'{.spec.image.sandbox}'", "nothing is at"),
         ("service: {'image': image", "service: {'images': image", "nothing is at"),
