@@ -49,6 +49,12 @@ async fn whatever_the_broker_does_payments_go_on_and_everything_comes() -> Resul
     // A shopper who returns is told of the payment although no event can be sent.
     let (patience, ()) = crowd.through("the broker is down", CARTS, Shopper::Returns, down).await?;
     ensure!(patience == 0, "{patience} shoppers had to wait for the broker");
+    // Counted every so often: what waited before is not to be taken for what waits now.
+    eventually(LIMIT, "nothing waits any more", async || {
+        let depth = metric(&site, "payment", "storefront_outbox_depth").await;
+        depth.is_ok_and(|depth| depth == 0)
+    })
+    .await;
     kafka.pause()?;
     let frozen = async {
         waiting(&site).await;
@@ -132,9 +138,13 @@ impl Server {
         .await
     }
 
-    /// After a while they are whole again.
-    async fn mend_writes(&self) -> Result<()> {
-        sleep(BROKEN).await;
+    /// When so many of them were broken they are whole again.
+    async fn mend_writes(&self, times: u64) -> Result<()> {
+        let before = self.struck().await?;
+        eventually(LIMIT, "writes break", async || {
+            self.struck().await.is_ok_and(|struck| struck >= before + times)
+        })
+        .await;
         self.writes("").await
     }
 }
@@ -152,11 +162,10 @@ async fn whatever_the_database_does_nothing_is_lost_or_doubled() -> Result<()> {
     };
     crowd.through("the database is killed", CARTS, Shopper::Returns, killed).await?;
     server.writes(FULL).await?;
-    let mending = server.mend_writes();
+    let mending = server.mend_writes(20);
     let (patience, ()) =
         crowd.through("the database is full", CARTS, Shopper::Returns, mending).await?;
-    let struck = server.struck().await?;
-    ensure!(patience > 0 && struck > 10, "it was full {struck} times, {patience} noticed");
+    ensure!(patience > 0, "nobody noticed");
     server.sql("ALTER ROLE shop CONNECTION LIMIT 0").await?;
     server
         .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop'")
@@ -166,14 +175,12 @@ async fn whatever_the_database_does_nothing_is_lost_or_doubled() -> Result<()> {
         server.sql("ALTER ROLE shop CONNECTION LIMIT -1").await
     };
     crowd.through("the database takes no connection", CARTS, Shopper::Returns, limit).await?;
-    let struck = server.struck().await?;
     server.writes(LOST).await?;
-    let mending = server.mend_writes();
+    let mending = server.mend_writes(6);
     // Each is done again at once: no shopper hears of it.
     let (patience, ()) =
         crowd.through("transactions lose against others", CARTS, Shopper::Returns, mending).await?;
-    let lost = server.struck().await? - struck;
-    ensure!(patience == 0 && lost > 5, "{lost} transactions lost, {patience} shoppers had to wait");
+    ensure!(patience == 0, "{patience} shoppers had to wait");
     let again = crowd.settled().await?;
     ensure!(again == 0, "{again} mails came more than once");
     for group in ["order-service", "email-service", "analytic-service"] {
