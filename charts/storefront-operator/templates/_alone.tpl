@@ -1,6 +1,7 @@
 {{/*
 Fails where another release looks after the same shops: two would undo each other's work. Only a Helm that speaks with
-the cluster sees that; operators for the whole cluster share a Lease in any case.
+the cluster sees that; operators for the whole cluster share a Lease in any case. An upgrade goes on: nobody else's
+binding can hold it up.
 */}}
 {{- define "storefront-operator.alone" -}}
 {{- $api := "rbac.authorization.k8s.io/v1" -}}
@@ -20,7 +21,7 @@ the cluster sees that; operators for the whole cluster share a Lease in any case
 {{- $home := dig "namespace" "" (dig "subjects" list $binding | first | default dict) -}}
 {{- $ours := and (eq $release $.Release.Name) (eq $home $.Release.Namespace) -}}
 {{- $watches := and (eq (get $labels "app.kubernetes.io/name") "storefront-operator") (not (hasSuffix ":lease" $binding.metadata.name)) -}}
-{{- if and $watches (not $ours) -}}
+{{- if and $watches (not $ours) $.Release.IsInstall -}}
 {{- $what := ternary (printf "namespace %s" (dig "namespace" "" $binding.metadata)) "every namespace" (eq $binding.kind "RoleBinding") -}}
 {{- $who := printf "release %s in namespace %s looks after the Storefronts of %s already" $release $home $what -}}
 {{- $remedy := printf "uninstall that one first (helm uninstall %s --namespace %s; its shops go on), or give each its own watch.namespaces" $release $home -}}
