@@ -153,6 +153,15 @@ impl Life {
         });
         let edit = async || self.place.apply(&self.spec(&three)).await;
         severed += usize::from(self.step(edit, settles).await);
+        // A broker knows what the controller has taken a moment later.
+        until("the broker tells of the edit", async || {
+            let topics = self.topics().await;
+            let day = |config: &BTreeMap<String, String>| {
+                config.get("retention.ms").is_some_and(|time| time == "86400000")
+            };
+            topics.values().filter(|topic| day(&topic.1)).count() == 3
+        })
+        .await;
         seen.push((self.topics().await, self.ledger().await));
 
         let is_gone = async |_: &Operator| {
