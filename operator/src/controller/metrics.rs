@@ -72,9 +72,16 @@ struct Numbers {
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::with(Pulse::default())
+    }
+}
+
+impl Metrics {
+    /// With the pulse of the loop that they are about.
+    pub fn with(pulse: Pulse) -> Self {
         let mut registry = Registry::with_prefix("storefront_operator");
         let duration = Histogram::new(BUCKETS_S);
-        let numbers = Numbers { duration: Some(duration.clone()), ..Numbers::default() };
+        let numbers = Numbers { duration: Some(duration.clone()), pulse, ..Numbers::default() };
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What runs here", version);
         registry.register("leading", "1 while this operator leads", numbers.leading.clone());
@@ -104,9 +111,7 @@ impl Default for Metrics {
         );
         Self(Arc::new(Numbers { registry, ..numbers }))
     }
-}
 
-impl Metrics {
     /// Whether the loop goes on.
     pub fn pulse(&self) -> &Pulse {
         &self.0.pulse

@@ -15,6 +15,21 @@ const UNDER_WAY_LIMIT: Duration = ATTEMPT_LIMIT.saturating_add(Duration::from_se
 /// is merely busy is left alone.
 const SILENCE_LIMIT: Duration = UNDER_WAY_LIMIT.saturating_add(Duration::from_secs(60));
 
+/// From when on a loop counts as stuck.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of one attempt.
+    pub under_way: Duration,
+    /// Without an end of any attempt while one is due.
+    pub silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { under_way: UNDER_WAY_LIMIT, silence: SILENCE_LIMIT }
+    }
+}
+
 /// Namespace and name.
 pub type Shop = (String, String);
 
@@ -23,6 +38,7 @@ pub type Shop = (String, String);
 pub struct Pulse(Arc<Mutex<State>>);
 
 struct State {
+    limits: Limits,
     next: u64,
     under_way: HashMap<u64, Instant>,
     due: HashMap<Shop, Instant>,
@@ -32,30 +48,21 @@ struct State {
 
 impl Default for Pulse {
     fn default() -> Self {
+        Self::with(Limits::default())
+    }
+}
+
+impl Pulse {
+    pub fn with(limits: Limits) -> Self {
         Self(Arc::new(Mutex::new(State {
+            limits,
             next: 0,
             under_way: HashMap::new(),
             due: HashMap::new(),
             ended: Instant::now(),
         })))
     }
-}
 
-/// An attempt, until it is dropped.
-pub struct UnderWay {
-    pulse: Pulse,
-    number: u64,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let mut state = self.pulse.state();
-        state.under_way.remove(&self.number);
-        state.ended = Instant::now();
-    }
-}
-
-impl Pulse {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,11 +103,26 @@ impl Pulse {
         let overdue = self.overdue(now);
         let state = self.state();
         let longest = state.under_way.values().map(|began| now.saturating_duration_since(*began));
-        if longest.max().is_some_and(|longest| longest > UNDER_WAY_LIMIT) {
+        if longest.max().is_some_and(|longest| longest > state.limits.under_way) {
             return Some("an attempt does not end");
         }
         let silence = now.saturating_duration_since(state.ended);
-        (overdue.min(silence) > SILENCE_LIMIT).then_some("no attempt begins although one is due")
+        (overdue.min(silence) > state.limits.silence)
+            .then_some("no attempt begins although one is due")
+    }
+}
+
+/// An attempt, until it is dropped.
+pub struct UnderWay {
+    pulse: Pulse,
+    number: u64,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut state = self.pulse.state();
+        state.under_way.remove(&self.number);
+        state.ended = Instant::now();
     }
 }
 

@@ -168,11 +168,25 @@ pub struct Operator {
 impl Operator {
     /// With nothing remembered, for one namespace.
     pub fn start(client: Client, namespace: &str) -> Self {
-        let metrics = Metrics::default();
+        Self::start_with(client, namespace, Options::default())
+    }
+
+    /// The same, as it was installed.
+    pub fn start_with(client: Client, namespace: &str, options: Options) -> Self {
+        Self::start_counting(client, namespace, options, Metrics::default())
+    }
+
+    /// The same, with numbers that are looked at elsewhere, too.
+    pub fn start_counting(
+        client: Client,
+        namespace: &str,
+        options: Options,
+        metrics: Metrics,
+    ) -> Self {
         let run = Run {
             client,
             namespaces: vec![namespace.to_owned()],
-            options: Options::default(),
+            options,
             fence: Fence::open(),
             metrics: metrics.clone(),
             identity: "test".into(),
