@@ -16,6 +16,7 @@ pub mod observe;
 mod optional;
 pub mod pulse;
 pub mod reconcile;
+pub mod releases;
 pub mod server;
 mod shops;
 pub mod topics;

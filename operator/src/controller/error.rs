@@ -47,6 +47,14 @@ pub enum Error {
     )]
     OtherBrokers { name: String, there: String, wanted: i32 },
     #[error(
+        "the brokers run Kafka {there}, and {wanted} is older: it may not read what is on their disks: write kafka.managed.version: {there}"
+    )]
+    OlderKafka { there: String, wanted: String },
+    #[error(
+        "the database is run by {there}, and {wanted} cannot read its files: write database.managed.image: {there}, and move to another PostgreSQL by pg_dump"
+    )]
+    OtherPostgres { there: String, wanted: String },
+    #[error(
         "Secret {name} has lost its key {key} and disk {disk} cannot be used without it: restore the Secret, or delete the disk and everything on it"
     )]
     LostSecret { name: String, key: &'static str, disk: String },
@@ -85,6 +93,8 @@ impl Error {
             Self::Delete { .. } => "DeleteFailed",
             Self::Taken { .. } | Self::Foreign { .. } | Self::SharedPrefix { .. } => "Conflict",
             Self::OtherBrokers { .. } => "OtherBrokers",
+            Self::OlderKafka { .. } => "OlderKafka",
+            Self::OtherPostgres { .. } => "OtherPostgres",
             Self::LostSecret { .. } => "LostSecret",
             Self::Replacing { .. } => "Replacing",
             Self::Status(_) => "StatusFailed",
@@ -125,6 +135,8 @@ impl Error {
             | Self::Taken { .. }
             | Self::Foreign { .. }
             | Self::OtherBrokers { .. }
+            | Self::OlderKafka { .. }
+            | Self::OtherPostgres { .. }
             | Self::LostSecret { .. }
             | Self::SharedPrefix { .. }
             | Self::Json { .. } => false,
@@ -139,6 +151,8 @@ impl Error {
                 | Self::Placement(_)
                 | Self::Unreadable { .. }
                 | Self::OtherBrokers { .. }
+                | Self::OlderKafka { .. }
+                | Self::OtherPostgres { .. }
         )
     }
 

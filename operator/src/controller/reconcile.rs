@@ -26,6 +26,7 @@ use crate::{
         error::Error,
         finalize, kinds,
         observe::{self, Live, References},
+        releases,
         shops::readable,
     },
     plan::{Placement, Plan, plan},
@@ -196,6 +197,7 @@ impl Work<'_> {
         // Before anything is made that would take the other's events.
         let id = brokers::cluster_id(storefront, context, others).await?;
         brokers::is_alone(storefront, context, id.as_deref())?;
+        releases::check(storefront, &context.options, live)?;
         let (cluster, namespace) = (&context.cluster, &placement.namespace);
         let credentials = others.credentials(live);
         let generated =

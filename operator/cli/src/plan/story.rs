@@ -6,7 +6,9 @@ use storefront_contract::CATALOG;
 use storefront_operator::{
     Storefront,
     api::KIND,
-    controller::{FINALIZER, error::Error as Trouble, needs_finalizer, observe, older_twin},
+    controller::{
+        FINALIZER, error::Error as Trouble, needs_finalizer, observe, older_twin, releases,
+    },
     manifest::{self, Manifest},
     plan::{Placement, Plan},
     references::{Kind, Missing},
@@ -116,7 +118,7 @@ fn sources(story: &Story, images: &str, topics: String) -> Vec<String> {
 
 /// What the API server refuses, or else the operator.
 fn refused(known: &Known<'_>) -> Result<Vec<String>, Error> {
-    let Known { shops, .. } = known;
+    let Known { shops, seen, .. } = known;
     let mut refused: Vec<_> = shops.no_place.iter().cloned().collect();
     if let Some(before) = shops.before.as_ref().filter(|it| it.spec != shops.after.spec) {
         let edits = manifest::refused_edits(before, &shops.after).map_err(Error::Rules)?;
@@ -128,6 +130,9 @@ fn refused(known: &Known<'_>) -> Result<Vec<String>, Error> {
     if let Some(other) = older_twin(&shops.after, None, &shops.all) {
         refused.push(Trouble::SharedPrefix { other }.to_string());
     }
+    let options = &seen.installed.options;
+    refused
+        .extend(releases::check(&shops.after, options, &seen.live).err().map(|it| it.to_string()));
     Ok(refused)
 }
 

@@ -198,7 +198,8 @@ impl Advice<'_> {
             ),
             // Messages about the manifest, topics and brokers say what to write.
             API_MISSING | "Conflict" | "FewerPartitions" | "MorePartitions" | "TooFewBrokers"
-            | "OtherBrokers" | "LostSecret" | "Replacing" => said("", vec![]),
+            | "OtherBrokers" | "OlderKafka" | "OtherPostgres" | "LostSecret" | "Replacing"
+            | "Unreadable" => said("", vec![]),
             _ => said("", vec![format!("{k} describe storefront {name}")]),
         }
     }
