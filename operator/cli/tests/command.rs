@@ -11,22 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use storefront_testkit::FREE_PORTS;
 use tempfile::TempDir;
 
-const FREE_PORTS: [&str; 12] = [
-    "--listen",
-    ":0",
-    "--kafka-listen",
-    ":0",
-    "--sandbox-listen",
-    ":0",
-    "--inbox-listen",
-    ":0",
-    "--smtp-listen",
-    ":0",
-    "--console-listen",
-    ":0",
-];
 /// A stop that takes longer is no clean one.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 

@@ -29,6 +29,16 @@ const LISTEN_FLAGS: [&str; 6] = [
     "--smtp-listen",
     "--console-listen",
 ];
+/// Flags of `storefront dev` that have it listen on ports which are free.
+pub const FREE_PORTS: [&str; 2 * LISTEN_FLAGS.len()] = {
+    let mut flags = [":0"; 2 * LISTEN_FLAGS.len()];
+    let mut number = 0;
+    while number < LISTEN_FLAGS.len() {
+        flags[2 * number] = LISTEN_FLAGS[number];
+        number += 1;
+    }
+    flags
+};
 
 /// What to start.
 #[derive(Clone, Debug)]

@@ -18,6 +18,7 @@
 
 mod browser;
 mod cut;
+mod databases;
 mod definitions;
 mod dev;
 mod folder;
@@ -43,8 +44,9 @@ mod wait;
 
 pub use browser::chromium;
 pub use cut::{Cutter, Moment};
+pub use databases::EmptyDatabase;
 pub use definitions::{any_kind, define};
-pub use dev::{Dev, DevOptions, Ready, built_program};
+pub use dev::{Dev, DevOptions, FREE_PORTS, Ready, built_program};
 pub use gateway_api::gateway_api;
 pub use helm::{helm, helm_program, monitoring_definitions};
 pub use http_client::{Http, Reply};

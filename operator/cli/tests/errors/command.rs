@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use storefront_testkit::Ready;
+use storefront_testkit::{FREE_PORTS, Ready};
 
 use crate::{LIVE_KEY, PASSWORD, Said};
 
@@ -75,20 +75,6 @@ fn dev(terminal: &mut Terminal) {
     )
     .unwrap();
     fs::write(terminal.path("file"), "").unwrap();
-    let free = [
-        "--listen",
-        ":0",
-        "--kafka-listen",
-        ":0",
-        "--sandbox-listen",
-        ":0",
-        "--inbox-listen",
-        ":0",
-        "--smtp-listen",
-        ":0",
-        "--console-listen",
-        ":0",
-    ];
     terminal.run(&["deploy"]);
     terminal.run(&["validate"]);
     terminal.run(&["validate", "nowhere.yaml"]);
@@ -105,14 +91,14 @@ fn dev(terminal: &mut Terminal) {
         &["--stripe-api-base", "stripe"],
         &["--console-listen", "somewhere"],
     ] {
-        terminal.run(&[&["dev", "demo.yaml"], wrong, &free].concat());
+        terminal.run(&[&["dev", "demo.yaml"], wrong, &FREE_PORTS].concat());
     }
     fs::create_dir_all(terminal.path("secrets/stripe")).unwrap();
-    terminal.run(&[&["dev", "live.yaml", "--secrets", "secrets"], &free[..]].concat());
+    terminal.run(&[&["dev", "live.yaml", "--secrets", "secrets"], &FREE_PORTS[..]].concat());
     for (key, content) in [("api-key", LIVE_KEY), ("webhook-secret", "whsec_8f3a9c")] {
         fs::write(terminal.path(&format!("secrets/stripe/{key}")), content).unwrap();
     }
-    terminal.run(&[&["dev", "live.yaml", "--secrets", "secrets"], &free[..]].concat());
+    terminal.run(&[&["dev", "live.yaml", "--secrets", "secrets"], &FREE_PORTS[..]].concat());
 }
 
 fn tools(terminal: &mut Terminal, ready: &Ready) {

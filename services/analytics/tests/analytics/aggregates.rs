@@ -5,15 +5,13 @@ use serde_json::json;
 use storefront_analytics::{Record, Report, prune, report, router};
 use storefront_contract::{AnyEvent, Template};
 use storefront_runtime::{Database, DatabaseError, Received};
-use storefront_testkit::Http;
+use storefront_testkit::{EmptyDatabase, Http, on_both};
 use tokio::net::TcpListener;
 
-use crate::{
-    on_both,
-    support::{Sale, Store, received},
-};
+use crate::support::{Sale, Store, received};
 
 on_both!(
+    crate::support::Store::open;
     a_day_of_sales,
     what_comes_again_counts_once,
     the_order_of_arrival_changes_nothing,
@@ -98,14 +96,14 @@ async fn what_comes_again_counts_once(store: Store) {
     let twice: Vec<_> =
         sales().into_iter().flat_map(|r| [r.clone(), received(r.event, "/b")]).collect();
     assert_eq!(read(&store.database).await, once);
-    let other = Store::sqlite().await;
+    let other = Store::open(EmptyDatabase::sqlite().unwrap()).await;
     take(&other.database, twice).await;
     assert_eq!(read(&other.database).await, once, "also within one batch");
 }
 
 async fn the_order_of_arrival_changes_nothing(store: Store) {
     let expected = {
-        let other = Store::sqlite().await;
+        let other = Store::open(EmptyDatabase::sqlite().unwrap()).await;
         take(&other.database, sales()).await;
         read(&other.database).await
     };

@@ -7,15 +7,13 @@ use serde_json::{Value, json};
 use storefront_contract::{OrderSuccessful, PaymentSuccessful};
 use storefront_order::{MailClient, PlaceOrders, router};
 use storefront_runtime::{Database, Failure, Received};
-use storefront_testkit::Http;
+use storefront_testkit::{Http, on_both};
 use tokio::net::TcpListener;
 
-use crate::{
-    on_both,
-    support::{Store, payment, received},
-};
+use crate::support::{Store, payment, received};
 
 on_both!(
+    crate::support::Store::open;
     a_batch_makes_one_order_and_one_event_for_each_payment,
     a_session_that_comes_again_under_another_event_id_changes_nothing,
     two_instances_with_the_same_session_place_one_order,

@@ -3,49 +3,23 @@
 use jiff::Timestamp;
 use storefront_contract::{
     CartLine, Envelope, Event, PaymentSuccessful, ServiceId, Shop, envelope, ids,
-    settings::{DatabaseSettings, DatabaseUrl},
 };
 use storefront_order::MIGRATIONS;
 use storefront_runtime::{Database, Received};
-use tempfile::TempDir;
+use storefront_testkit::EmptyDatabase;
 
-/// Makes two tests of each scenario, `sqlite::NAME` and `postgres::NAME`.
-#[macro_export]
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite { $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name($crate::support::Store::sqlite().await).await }
-        )* }
-        mod postgres { $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name($crate::support::Store::postgres().await).await }
-        )* }
-    };
-}
-
-/// An empty database of the service.
+/// A database of the service.
 pub struct Store {
     pub database: Database,
-    _folder: Option<TempDir>,
+    _empty: EmptyDatabase,
 }
 
 impl Store {
-    pub async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("order.db").display());
-        Self { database: open(url).await, _folder: Some(folder) }
+    pub async fn open(empty: EmptyDatabase) -> Self {
+        let (id, settings) = (ServiceId::Order, &empty.settings);
+        let database = Database::open(settings, &shop(), id, MIGRATIONS).await.unwrap();
+        Self { database, _empty: empty }
     }
-
-    pub async fn postgres() -> Self {
-        let url = storefront_testkit::postgres().await.unwrap().database().await.unwrap();
-        Self { database: open(url).await, _folder: None }
-    }
-}
-
-async fn open(url: String) -> Database {
-    let settings = DatabaseSettings { url: DatabaseUrl::Plain(url), max_connections: 4 };
-    Database::open(&settings, &shop(), ServiceId::Order, MIGRATIONS).await.unwrap()
 }
 
 pub fn shop() -> Shop {
