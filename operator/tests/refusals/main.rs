@@ -132,9 +132,37 @@ fn all_rules(schema: &Value) -> (Vec<Hanging<'_>>, Vec<Hanging<'_>>) {
     (of_values, of_edits)
 }
 
+/// Applied on the side of the server, a block whose last field goes is made null by Kubernetes
+/// (kubernetes/kubernetes#135841). That must not count as none: an Ingress would go, or TLS.
+async fn an_emptied_block_is_never_taken_for_none(server: &Server) {
+    let apply = async |spec: &Value| {
+        let uri = format!("{SHOPS}/emptied?fieldManager=me&force=true");
+        let request =
+            http::Request::patch(uri).header("content-type", "application/apply-patch+yaml");
+        let request = request.body(serde_json::to_vec(&object("emptied", spec)).unwrap()).unwrap();
+        server.client.request::<Value>(request).await
+    };
+    let with = |block: &Value| {
+        let gateway = json!({"host": "shop.example.com", "ingress": block});
+        json!({"payment": {"sandbox": {}}, "gateway": gateway})
+    };
+    apply(&with(&json!({"className": "nginx"}))).await.unwrap();
+    match apply(&with(&json!({}))).await {
+        Ok(kept) => assert_eq!(kept["spec"]["gateway"]["ingress"], json!({})),
+        Err(refused) => assert!(refused.to_string().contains("spec.gateway.ingress"), "{refused}"),
+    }
+    // As docs/operator.md says: without it, and then with it.
+    let mut without = with(&json!({}));
+    without["gateway"].as_object_mut().unwrap().remove("ingress");
+    apply(&without).await.unwrap();
+    let kept = apply(&with(&json!({}))).await.unwrap();
+    assert_eq!(kept["spec"]["gateway"]["ingress"], json!({}));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rule_is_told_by_the_api_server_and_by_the_command() {
     let server = Server::start().await;
+    an_emptied_block_is_never_taken_for_none(&server).await;
     let (of_values, of_edits) = all_rules(&server.schema);
     // Neither can hang a rule on a field of metadata: they tell it of the object, and it names the field.
     let messages = WRONG.iter().map(|(rule, _)| rule.1).chain([bare(rules::NAME.1)]);
