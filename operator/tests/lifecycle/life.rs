@@ -68,9 +68,12 @@ async fn an_api_server_that_answers_nothing_is_no_reason_to_end_the_operator() {
     let (place, probe) = (Place::new().await, Probe::new().await);
     let frozen = Arc::new(AtomicBool::new(false));
     let is_frozen = Arc::clone(&frozen);
-    let faults = Faults::new(move |call| match is_frozen.load(Ordering::SeqCst) {
-        true if !call.is_watch() => Fate::Slow(Duration::from_secs(3_600)),
-        _ => Fate::Pass,
+    let faults = Faults::new(move |call| {
+        if is_frozen.load(Ordering::SeqCst) && !call.is_watch() {
+            Fate::Slow(Duration::from_secs(3_600))
+        } else {
+            Fate::Pass
+        }
     });
     let client = faults.client(kubernetes().await.config("first").unwrap());
     let metrics = probe.metrics.clone();
