@@ -25,7 +25,8 @@ use crate::{
     plan::cluster::{INBOX_SMTP_PORT, KAFKA_PORT, SANDBOX_PORT},
 };
 
-const DNS_PORT: u16 = 53;
+/// Ports of pods, which a Service may give other ones: OpenShift's resolvers listen at the second.
+const DNS_PORTS: [u16; 2] = [53, 5353];
 const HTTPS_PORT: u16 = 443;
 /// Strimzi's listener with TLS and SCRAM.
 const STRIMZI_PORT: u16 = 9093;
@@ -255,8 +256,12 @@ fn free_ports() -> NetworkPolicyPort {
 
 /// To anywhere, as a resolver may run on the node itself.
 fn dns() -> NetworkPolicyEgressRule {
-    let udp = NetworkPolicyPort { protocol: Some("UDP".into()), ..port(DNS_PORT) };
-    NetworkPolicyEgressRule { to: None, ports: Some(vec![udp, port(DNS_PORT)]) }
+    let both = |number| {
+        let udp = NetworkPolicyPort { protocol: Some("UDP".into()), ..port(number) };
+        [udp, port(number)]
+    };
+    let ports = DNS_PORTS.into_iter().flat_map(both).collect();
+    NetworkPolicyEgressRule { to: None, ports: Some(ports) }
 }
 
 /// No rule when nobody is meant: Kubernetes takes an empty list for everybody.
