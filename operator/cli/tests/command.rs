@@ -218,27 +218,55 @@ fn what_a_cluster_would_run_is_printed() {
     assert!(!stream.contains("kind: List"));
 }
 
-#[test]
-fn nothing_is_bought_where_there_is_no_stand_in() {
+/// A shop that gives these answers and then is gone; what it was asked, line by line.
+fn shop(answers: &'static [(&str, &str)]) -> (String, std::thread::JoinHandle<Vec<String>>) {
     let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", gateway.local_addr().unwrap());
-    let serve = std::thread::spawn(move || {
+    let answer = move |(status, body): &(&str, &str)| {
         let (mut stream, _) = gateway.accept().unwrap();
         let mut line = String::new();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         reader.read_line(&mut line).unwrap();
-        let body = r#"{"title": "Not Found", "detail": "there is nothing at /sandbox"}"#;
-        let head =
-            "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: application/problem+json";
-        write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let head = "Connection: close\r\nContent-Type: application/problem+json";
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
         line
-    });
+    };
+    (url, std::thread::spawn(move || answers.iter().map(answer).collect()))
+}
+
+const AT_STRIPE: (&str, &str) =
+    ("404 Not Found", r#"{"title": "Not Found", "detail": "there is nothing at /sandbox"}"#);
+
+#[test]
+fn nothing_is_bought_where_there_is_no_stand_in() {
     // The listener is gone after one request: a second one would be told of, too.
+    let (url, asked) = shop(&[AT_STRIPE]);
     let output = run(&["purchase", "--gateway", &url, "--count", "3"]);
-    assert_eq!(serve.join().unwrap(), "GET /sandbox/checkout/none HTTP/1.1\r\n");
+    assert_eq!(asked.join().unwrap(), ["GET /sandbox/checkout/none HTTP/1.1\r\n"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         text(&output.stderr),
         "error: the shop takes payments at Stripe itself: this works only in sandbox mode\n"
     );
+}
+
+#[test]
+fn a_purchase_waits_for_a_shop_that_is_not_there_yet() {
+    const STARTING: (&str, &str) = ("503 Service Unavailable", r#"{"title": "Starting"}"#);
+    let (url, asked) = shop(&[STARTING, ("200 OK", "{}"), AT_STRIPE]);
+    run(&["purchase", "--gateway", &url, "--wait", "20s"]);
+    let catalog = "GET /catalog HTTP/1.1\r\n";
+    let asked = asked.join().unwrap();
+    assert_eq!(asked, [catalog, catalog, "GET /sandbox/checkout/none HTTP/1.1\r\n"]);
+
+    let (url, asked) = shop(&[STARTING]);
+    let output = run(&["purchase", "--gateway", &url, "--wait", "1ms"]);
+    assert_eq!(asked.join().unwrap(), [catalog]);
+    let said = text(&output.stderr);
+    assert!(said.contains("(--wait)") && said.contains("503"), "{said}");
 }

@@ -93,6 +93,9 @@ pub struct PurchaseArguments {
     /// Longest time for one purchase, from the catalog to the mail.
     #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
     pub limit: Duration,
+    /// How long to wait for a shop that is not there yet, before the first purchase.
+    #[arg(long, value_name = "SPAN", default_value = "0s", hide_default_value = true, value_parser = span)]
+    pub wait: Duration,
     /// How many purchases.
     #[arg(long, value_name = "COUNT", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]

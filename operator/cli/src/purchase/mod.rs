@@ -60,6 +60,7 @@ struct Bought {
 pub async fn run(arguments: &PurchaseArguments) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let client = Client::default();
+    steps::await_shop(&client, arguments).await?;
     steps::check_stand_in(&client, arguments).await?;
     let single = arguments.count == 1;
     let told = arguments.output.output == Output::Text;

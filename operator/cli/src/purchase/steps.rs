@@ -37,6 +37,24 @@ enum Stop {
     Late { step: &'static str, limit_s: u64, last: String },
 }
 
+/// Waits until the shop shows its catalog, as long as was asked for.
+pub async fn await_shop(client: &Client, arguments: &PurchaseArguments) -> anyhow::Result<()> {
+    let limit = arguments.wait;
+    if limit.is_zero() {
+        return Ok(());
+    }
+    let url = below(&arguments.gateway, "catalog");
+    let (started, mut pause) = (Instant::now(), ASK_FIRST);
+    while let Err(last) = client.get(&url).await.and_then(|answer| answer.json()) {
+        if started.elapsed() + pause > limit {
+            anyhow::bail!("no shop within {limit:?} (--wait): {last}");
+        }
+        sleep(pause).await;
+        pause = (pause * 3 / 2).min(ASK_MOST);
+    }
+    Ok(())
+}
+
 const AT_STRIPE: &str = "the shop takes payments at Stripe itself: this works only in sandbox mode";
 
 /// Whether the shop has a stand-in for Stripe. Asked before anything is bought: at Stripe itself every
