@@ -68,16 +68,25 @@ $(kubernetes_programs)/coredns:
 $(kubernetes_programs)/pause.tar: tests/cluster/tools/pause.c
 	tests/cluster/pause-image $@
 
+.PHONY: policies
+policies: $(kubernetes_programs)/kube-router ## Build what keeps to NetworkPolicies in that node
+$(kubernetes_programs)/kube-router:
+	cd tests/cluster/tools/policies && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $@.partial \
+	    github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
+	mv $@.partial $@
+
 .PHONY: images
 images: ## Build an image of each program that is compiled, as archives in target/images
 	cargo build --workspace --all-features
 	images/build $(or $(CARGO_TARGET_DIR),target)/images localhost dev
 
-.PHONY: e2e e2e-check
+.PHONY: e2e e2e-full e2e-check
 e2e-check:
 	@tests/e2e/run --check
 e2e: e2e-check tests/browser/node_modules/.package-lock.json helm ## Test everything in a real cluster: $KUBECONFIG, else kind, else a node of plain binaries
 	PATH="$(dir $(helm)):$$PATH" tests/e2e/run $(TESTS)
+e2e-full: e2e-check tests/browser/node_modules/.package-lock.json helm ## The same for what takes long: scaling, outages, secrets, topics, policies
+	PATH="$(dir $(helm)):$$PATH" tests/e2e/run --full $(TESTS)
 
 # Its flags say what a build from its own sources would: the release, and the Kubernetes that it is for.
 helm_version := 3.22.0

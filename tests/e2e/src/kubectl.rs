@@ -16,7 +16,11 @@ const FORWARD_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Runs a program in the repository's root; what it printed, or an error with what it complained about.
-async fn output<S: AsRef<OsStr>>(program: &str, words: &[S], input: &str) -> Result<String> {
+pub(crate) async fn output<S: AsRef<OsStr>>(
+    program: &str,
+    words: &[S],
+    input: &str,
+) -> Result<String> {
     let shown = || {
         let words: Vec<_> = words.iter().map(|word| word.as_ref().to_string_lossy()).collect();
         format!("{program} {}", words.join(" "))

@@ -10,7 +10,8 @@ use crate::{
     shop::memory_of,
 };
 
-pub(crate) const NAMESPACE: &str = "storefront-system";
+/// Where the operator is.
+pub const NAMESPACE: &str = "storefront-system";
 const RELEASE: &str = "storefront";
 
 /// A release of the chart. Tests run one after the other and share it.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use storefront_testkit::{Http, eventually_some};
 
-use crate::kubectl::{Forward, ROOT, kubectl, kubectl_json, kubectl_with, node};
+use crate::kubectl::{Forward, ROOT, kubectl, kubectl_json, kubectl_with, node, output};
 
 /// From `kubectl apply` to a shop that sells, with the images there: 20 s on an idle machine of two cores.
 const READY_LIMIT: Duration = Duration::from_secs(180);
@@ -39,14 +39,32 @@ pub struct Ledger {
 impl Shop {
     /// Applies `examples/demo.yaml` under another name.
     pub async fn apply(namespace: &str, name: &str) -> Result<Self> {
+        Self::apply_with(namespace, name, &json!({})).await
+    }
+
+    /// The same with other things in its `spec`: a merge patch.
+    pub async fn apply_with(namespace: &str, name: &str, spec: &Value) -> Result<Self> {
         let demo = fs::read_to_string(format!("{ROOT}/examples/demo.yaml"))?;
         // The browser is told where this name leads.
         let url = format!("    publicUrl: http://{name}-gateway.{namespace}:8080");
         let manifest = demo.replacen("name: demo", &format!("name: {name}"), 1);
         let manifest = manifest.replacen("    pages: true", &format!("    pages: true\n{url}"), 1);
         ensure!(manifest.contains(&url), "the demo's gateway has no pages");
+        let patch = json!({"spec": spec}).to_string();
+        let words =
+            ["patch", "--local", "--filename=-", "--type=merge", "--output=json", "--patch"];
+        let manifest =
+            output("kubectl", &[&words[..], &[patch.as_str()]].concat(), &manifest).await?;
         kubectl_with(&format!("apply --namespace={namespace} --filename=-"), &manifest).await?;
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+
+    /// An owner's edit of the Storefront.
+    pub async fn patch(&self, patch: &Value) -> Result<()> {
+        let (namespace, object) = (&self.namespace, format!("storefront/{}", self.name));
+        let patch = patch.to_string();
+        let words = ["patch", &object, "--namespace", namespace, "--type=merge", "--patch", &patch];
+        output("kubectl", &words, "").await.map(drop)
     }
 
     /// Waits until it is ready, and says how long that took.

@@ -1,0 +1,8 @@
+//! What takes long, and is asked for: `make e2e-full`. As in `tests/cluster`, one file a behaviour.
+
+mod namespace;
+mod outage;
+mod policies;
+mod scale;
+mod secrets;
+mod topics;
