@@ -19,7 +19,7 @@ async fn a_shop_is_installed_and_sells() -> Result<()> {
     }
     let pods = shop.pods().await?;
     ensure!(pods.values().all(|restarts| *restarts == 0), "restarted on the way: {pods:?}");
-    figures(&operator, &shop).await?;
+    println!("{}", figures(&operator, &shop).await?);
 
     shop.visit().await?;
     let ledger = shop.settled().await?;
@@ -29,7 +29,7 @@ async fn a_shop_is_installed_and_sells() -> Result<()> {
 }
 
 /// Memory at rest, which is bounded, and times to start where all that is needed is there, which are told.
-async fn figures(operator: &Operator, shop: &Shop) -> Result<()> {
+async fn figures(operator: &Operator, shop: &Shop) -> Result<String> {
     let mut memory = shop.memory().await?;
     memory.insert("operator".to_owned(), operator.memory().await?);
     let services: Vec<_> = CATALOG.iter().map(|service| service.id.name()).collect();
@@ -43,15 +43,15 @@ async fn figures(operator: &Operator, shop: &Shop) -> Result<()> {
     let mut took = starts(&shop.namespace).await?;
     took.extend(starts(NAMESPACE).await?.into_values().map(|it| ("operator".to_owned(), it)));
 
-    println!("{:<10} {:>17} {:>15}", "", "start to ready", "memory at rest");
+    let mut table = vec![format!("{:<10} {:>17} {:>15}", "", "start to ready", "memory at rest")];
     for part in services.into_iter().chain(["operator"]) {
         let bytes = *memory.get(part).with_context(|| format!("no memory of {part}"))?;
         let start = *took.get(part).with_context(|| format!("no start of {part}"))?;
-        println!("{part:<10} {start:>15} s {:>12} kB", bytes / 1000);
+        table.push(format!("{part:<10} {start:>15} s {:>12} kB", bytes / 1000));
         let most = if part == "operator" { OPERATOR_BYTES_MAX } else { SERVICE_BYTES_MAX };
         ensure!(bytes < most, "{part} uses {bytes} bytes at rest, more than {most}");
     }
-    Ok(())
+    Ok(table.join("\n"))
 }
 
 #[tokio::test]
