@@ -3,7 +3,9 @@
 use std::{
     collections::BTreeSet,
     net::Ipv4Addr,
+    pin::Pin,
     sync::OnceLock,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,6 +28,17 @@ pub struct Subject {
     prefix: String,
 }
 
+/// Where the embedded broker of this process listens.
+pub fn embedded() -> String {
+    static BROKER: OnceLock<EmbeddedBroker> = OnceLock::new();
+    let start = || EmbeddedBroker::start((Ipv4Addr::LOCALHOST, 0).into(), None).unwrap();
+    BROKER.get_or_init(start).bootstrap().to_owned()
+}
+
+pub fn apache() -> String {
+    runtime().block_on(storefront_testkit::kafka()).unwrap().bootstrap().to_owned()
+}
+
 /// A record as a reader sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -36,16 +49,6 @@ pub struct Seen {
 }
 
 impl Subject {
-    pub fn embedded() -> Self {
-        static BROKER: OnceLock<EmbeddedBroker> = OnceLock::new();
-        let start = || EmbeddedBroker::start((Ipv4Addr::LOCALHOST, 0).into(), None).unwrap();
-        Self::at(BROKER.get_or_init(start).bootstrap())
-    }
-
-    pub async fn apache() -> Self {
-        Self::at(storefront_testkit::kafka().await.unwrap().bootstrap())
-    }
-
     fn at(bootstrap: &str) -> Self {
         Self { bootstrap: bootstrap.into(), prefix: storefront_testkit::prefix() }
     }
@@ -91,7 +94,8 @@ impl Subject {
     /// A new topic, known to the broker with all its partitions.
     pub async fn topic(&self, name: &str, partitions: i32) -> String {
         let topic = self.name(name);
-        self.try_create(&topic, partitions, &[]).await.unwrap();
+        // For ever: some checks send records of years ago, which would be deleted within a second.
+        self.try_create(&topic, partitions, &[("retention.ms", "-1")]).await.unwrap();
         self.eventually("the topic's partitions", || self.partitions(&topic) == partitions);
         topic
     }
@@ -204,22 +208,46 @@ impl Seen {
     }
 }
 
+/// A check by its name.
+pub type Check = (&'static str, fn(Subject) -> Pin<Box<dyn Future<Output = ()>>>);
+
+/// Runs all of them at the same time, each in a thread of its name: most of what they do is to wait.
+pub fn at_once(bootstrap: &str, checks: &[Check]) {
+    let started: Vec<_> = checks
+        .iter()
+        .map(|(name, check)| {
+            let (subject, check) = (Subject::at(bootstrap), *check);
+            let run = move || {
+                let in_time = async { tokio::time::timeout(6 * LIMIT, check(subject)).await };
+                runtime().block_on(in_time).expect("it hangs");
+            };
+            (*name, thread::Builder::new().name((*name).into()).spawn(run).unwrap())
+        })
+        .collect();
+    let failed = started.into_iter().filter_map(|(name, run)| run.join().err().map(|_| name));
+    let failed: Vec<&str> = failed.collect();
+    assert!(failed.is_empty(), "these did not hold: {failed:?}");
+}
+
+/// Of a thread that also waits for Kafka's client without it.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 /// Runs each check on both brokers.
 macro_rules! on_both {
     ($($name:ident)+) => {
-        mod embedded {
-            use crate::subject::Subject;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(&Subject::embedded()).await;
-            })+
+        const CHECKS: &[crate::subject::Check] =
+            &[$((stringify!($name), |subject| Box::pin(async move { $name(&subject).await }))),+];
+
+        #[test]
+        fn on_the_embedded_broker() {
+            crate::subject::at_once(&crate::subject::embedded(), CHECKS);
         }
-        mod apache {
-            use crate::subject::Subject;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(&Subject::apache().await).await;
-            })+
+
+        #[test]
+        fn on_apache_kafka() {
+            crate::subject::at_once(&crate::subject::apache(), CHECKS);
         }
     };
 }

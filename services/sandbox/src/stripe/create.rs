@@ -17,7 +17,8 @@ use crate::{
     session::{Session, State},
 };
 
-/// A session lives 30 minutes to 24 hours, and 24 hours when nothing is said.
+/// A session lives 30 minutes to 24 hours, and 24 hours when nothing is said
+/// (<https://docs.stripe.com/api/checkout/sessions/create>).
 const LIFE_LEAST_S: i64 = 30 * 60;
 const LIFE_MOST_S: i64 = 24 * 60 * 60;
 /// The client's clock and the way here may take this long.

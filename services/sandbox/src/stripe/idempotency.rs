@@ -98,6 +98,7 @@ fn other_use(key: &str, how: &str) -> StripeError {
     }
 }
 
+/// 409, as for any conflict between requests (<https://docs.stripe.com/api/errors>).
 fn in_use(key: &str) -> StripeError {
     StripeError {
         status: 409,
