@@ -22,7 +22,7 @@ const AT_ONCE: usize = 8;
 /// The longest that the design lets a shopper wait for an answer to their cart.
 const ANSWER_LIMIT: Duration = Duration::from_secs(12);
 /// Of the whole shop in one process, in a build for tests; 110 MB is usual.
-const MEMORY_MAX_KB: u64 = 400_000;
+const MEMORY_MAX_KB: u64 = 300_000;
 const TOPICS: [&str; 3] = ["payment-successful", "order-successful", "email-successful"];
 
 /// How a shopper pays, and whether they come back to the success page.
@@ -42,12 +42,20 @@ pub struct Crowd {
     carts: usize,
     /// Shoppers who have not got what they came for.
     shopping: Arc<AtomicUsize>,
+    /// How often shoppers were asked to come again, since the last breakage began.
+    pub patience: Arc<AtomicUsize>,
 }
 
 impl Crowd {
     pub async fn open(arguments: &[&str]) -> Result<Self> {
         let shop = Shop::start(arguments).await?;
-        Ok(Self { shop, bought: BTreeSet::new(), carts: 0, shopping: Arc::default() })
+        Ok(Self {
+            shop,
+            bought: BTreeSet::new(),
+            carts: 0,
+            shopping: Arc::default(),
+            patience: Arc::default(),
+        })
     }
 
     /// So many carts come in while `mending` goes on: it waits until something has happened, and mends. Faults
@@ -61,8 +69,8 @@ impl Crowd {
     ) -> Result<(usize, T)> {
         let first = self.carts;
         self.carts += carts;
-        let (site, patience) = (&self.shop.site, AtomicUsize::new(0));
-        let patience = &patience;
+        let (site, patience) = (&self.shop.site, &*self.patience);
+        patience.store(0, Ordering::SeqCst);
         self.shopping.store(carts, Ordering::SeqCst);
         let buyers = stream::iter(first..first + carts)
             .map(async |number| {
