@@ -21,7 +21,7 @@ deny := $(or $(shell command -v cargo-deny),$(cache)/cargo-deny-$(deny_version)/
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: dev
 dev: ## Run the demo shop in one process; FILE= another manifest, ARGS= more flags
@@ -138,10 +138,15 @@ $(monitoring)/.complete:
 	    cp $$folder/example/prometheus-operator-crd/*_{servicemonitors,podmonitors,prometheusrules}.yaml $(@D)
 	@touch $@
 
-.PHONY: bench
-bench: kubernetes ## Measure the operator; SHOPS= how many Storefronts
+.PHONY: bench bench-operator bench-pipeline
+bench: bench-operator bench-pipeline ## Measure everything, and write docs/benchmarks.md
+bench-operator: kubernetes ## Measure the operator; SHOPS= how many Storefronts
 	cargo bench --package storefront-operator --all-features --bench operator -- \
 	    --shops $(or $(SHOPS),200) --into $(CURDIR)/docs/benchmarks.md
+# Beside what is built: nginx, wrk, Node.
+bench-pipeline: ## Measure the services beside nginx and Node; ONLY= gateway, checkout, order, email, start
+	cargo build --release $(foreach name,bench gateway payment order email analytics sandbox,--package storefront-$(name))
+	$(or $(CARGO_TARGET_DIR),target)/release/storefront-bench $(if $(ONLY),--only $(ONLY)) $(ARGS) --into docs/benchmarks.md
 
 .PHONY: check
 check: $(deny) $(actionlint) ## Formatting, lints, licences

@@ -1,5 +1,5 @@
 //! How long shops take to be applied, beside `kubectl apply --server-side` of the same objects, and what the
-//! operator uses meanwhile and at rest. `make bench` runs it; real etcd and kube-apiserver, no nodes.
+//! operator uses meanwhile and at rest. `make bench-operator` runs it; real etcd and kube-apiserver, no nodes.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench ends with what went wrong")]
 
@@ -108,7 +108,7 @@ async fn main() {
     ];
     let rows = rows.map(|(what, measured)| format!("| {what} | {measured} |\n")).concat();
     let table = format!(
-        "## The operator\n\n`make bench` with {shops} Storefronts of {objects} objects each in {folders} \
+        "## The operator\n\n`make bench-operator` with {shops} Storefronts of {objects} objects each in {folders} \
          namespaces, {}, on {}.\n\n| what | measured |\n|---|---|\n{rows}",
         profile(),
         machine()

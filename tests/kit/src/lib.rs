@@ -55,6 +55,7 @@ pub use kafka::Kafka;
 pub use kubernetes::Kubernetes;
 pub use letters::{Letter, Topics, produce, read_topic};
 pub use mute::Mute;
+pub use ports::free as free_ports;
 pub use postgres::{Installation as PostgresPrograms, Postgres, PostgresOptions};
 pub use program::Running;
 pub use secured::{Listener, SecuredKafka};

@@ -10,7 +10,7 @@ const RANGE: std::ops::Range<u16> = 20_000..32_000;
 const ATTEMPTS: usize = 100;
 
 /// `N` different ports on which nobody listens now.
-pub(crate) fn free<const N: usize>() -> anyhow::Result<[u16; N]> {
+pub fn free<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut held = Vec::with_capacity(N);
     for _ in 0..ATTEMPTS * N {
         if held.len() == N {

@@ -1,0 +1,144 @@
+//! Checkout beside `payment.js`: a cart becomes a session of the stand-in, which answers at once.
+
+use anyhow::Result;
+use storefront_contract::{Names, Topic};
+use storefront_testkit::{create_topics, free_ports, prefix};
+
+use crate::{
+    Options,
+    load::{Measured, load, warm_up},
+    node,
+    process::{Process, Usage, machine, usage_of},
+    programs,
+    report::{median, table, thousands},
+    servers::Servers,
+};
+
+const CONNECTIONS: u32 = 16;
+const PARTITIONS: i32 = 3;
+const CHECKOUT: &str = include_str!("../load/checkout.lua");
+const STRIPE: &str = include_str!("../load/stripe.lua");
+
+struct Round {
+    busy: Measured,
+    /// One request at a time.
+    quiet: Measured,
+    cpu_s: f64,
+    end: Usage,
+    database_cpu_s: f64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
+impl Round {
+    fn per_cpu_second(&self) -> f64 {
+        self.busy.requests as f64 / self.cpu_s
+    }
+
+    fn per_second(&self) -> f64 {
+        self.busy.requests as f64 / self.busy.seconds
+    }
+
+    fn database_share(&self) -> f64 {
+        self.database_cpu_s / self.busy.requests as f64 * 1e6
+    }
+}
+
+pub async fn measure(servers: &Servers, options: &Options) -> Result<String> {
+    let mut rounds: [Vec<Round>; 2] = Default::default();
+    let mut alone = Vec::new();
+    let prefix = prefix();
+    create_topics(
+        servers.kafka.bootstrap(),
+        &[&Names::new(&prefix).topic(Topic::PaymentSuccessful)],
+        PARTITIONS,
+    )
+    .await?;
+    for _ in 0..options.rounds {
+        let mut environment = servers.places(&prefix).await?;
+        environment.extend(servers.payment()?);
+        let mut service = programs::start("payment", &environment)?;
+        ready(&mut service).await?;
+        let url = format!("http://127.0.0.1:{}/payment", service.http_port);
+        rounds[0].push(round(&service.process, &url, options)?);
+        drop(service);
+        let [port] = free_ports()?;
+        let mut twin = node::start(
+            "payment",
+            &[
+                ("PAYMENT_PORT", port.to_string()),
+                ("STRIPE_API_BASE", servers.stripe()),
+                ("STRIPE_SECRET_KEY", "sk_test_bench".into()),
+                ("KAFKA_BROKERS", servers.kafka.bootstrap().to_owned()),
+            ],
+        )?;
+        twin.listening(port)?;
+        rounds[1].push(round(&twin, &format!("http://127.0.0.1:{port}/"), options)?);
+        drop(twin);
+        let sessions = format!("{}/v1/checkout/sessions", servers.stripe());
+        alone.push(load(&sessions, STRIPE, 1, options.seconds)?);
+    }
+    Ok(section(&rounds, &alone, options))
+}
+
+/// Waits until it says that it is.
+pub async fn ready(service: &mut programs::Service) -> Result<()> {
+    let url = format!("http://127.0.0.1:{}/readyz", service.admin_port);
+    let http = storefront_testkit::Http::default();
+    loop {
+        service.process.running()?;
+        if http.get(&url).await.is_ok_and(|reply| reply.status == 200) {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+}
+
+fn round(process: &Process, url: &str, options: &Options) -> Result<Round> {
+    warm_up(url, CHECKOUT, CONNECTIONS)?;
+    let quiet = load(url, CHECKOUT, 1, options.seconds)?;
+    let (before, database) = (process.usage()?, usage_of("postgres")?);
+    let busy = load(url, CHECKOUT, CONNECTIONS, options.seconds)?;
+    let (end, database_end) = (process.usage()?, usage_of("postgres")?);
+    let database_cpu_s = database_end.cpu_s - database.cpu_s;
+    Ok(Round { busy, quiet, cpu_s: end.cpu_s - before.cpu_s, end, database_cpu_s })
+}
+
+fn section(rounds: &[Vec<Round>; 2], alone: &[Measured], options: &Options) -> String {
+    let of = |side: usize, value: fn(&Round) -> f64| median(rounds[side].iter().map(value));
+    let alone = |value: fn(&Measured) -> f64| median(alone.iter().map(value));
+    let stripe = alone(|load| load.p99_ms);
+    let row = |side: usize, name: &str| {
+        vec![
+            name.to_owned(),
+            thousands(of(side, Round::per_cpu_second)),
+            format!("{:.1}", of(0, Round::per_cpu_second) / of(side, Round::per_cpu_second)),
+            thousands(of(side, Round::per_second)),
+            format!("{:.2} ms", of(side, |round| round.quiet.p50_ms)),
+            format!("{:.2} ms", of(side, |round| round.quiet.p99_ms)),
+            format!("{:.2} ms", of(side, |round| round.quiet.p99_ms) - stripe),
+            format!("{:.1} MB", of(side, |round| round.end.peak_mb)),
+        ]
+    };
+    let head = [
+        "",
+        "checkouts per CPU-second",
+        "payment's ratio",
+        "checkouts a second",
+        "p50, one at a time",
+        "p99, one at a time",
+        "of that its own",
+        "memory, peak",
+    ];
+    format!(
+        "## Checkout\n\n`make bench-pipeline ONLY=checkout`: a cart of two products on {CONNECTIONS} connections (and on one, for the times), \
+         {} rounds of {} s, medians, on {}. payment writes each session into PostgreSQL (synchronously: {:.0} µs of the \
+         database's CPU a checkout) before and after it asks Stripe; `payment.js` keeps nothing, and believes the browser's \
+         prices. The stand-in for Stripe alone takes {:.2} ms (p50) and {stripe:.2} ms (p99).\n\n{}",
+        options.rounds,
+        options.seconds,
+        machine(),
+        of(0, Round::database_share),
+        alone(|load| load.p50_ms),
+        table(&head, &[row(0, "payment"), row(1, "payment.js")])
+    )
+}

@@ -1,0 +1,131 @@
+//! The gateway beside nginx and beside Express: the same upstream, the same requests.
+
+use std::fs;
+
+use anyhow::Result;
+use storefront_testkit::free_ports;
+use tempfile::TempDir;
+
+use crate::{
+    Options,
+    load::{Measured, load, warm_up},
+    node,
+    process::{Core, Process, Usage, machine},
+    programs::{self, Service},
+    report::{median, table, thousands},
+};
+
+/// Where distributions put it, which is in the path of root only.
+const PROGRAM: &str = "/usr/sbin/nginx";
+const CONNECTIONS: u32 = 32;
+const PATH: &str = "/payment/verify?session_id=cs_test_a1b2c3d4e5f6";
+const SIDES: [&str; 3] = ["gateway", "nginx", "Express"];
+
+/// A round of one side.
+struct Round {
+    load: Measured,
+    cpu_s: f64,
+    end: Usage,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
+impl Round {
+    fn per_cpu_second(&self) -> f64 {
+        self.load.requests as f64 / self.cpu_s
+    }
+
+    fn per_second(&self) -> f64 {
+        self.load.requests as f64 / self.load.seconds
+    }
+}
+
+pub fn measure(options: &Options) -> Result<String> {
+    let upstream = Nginx::start(Core::Other, include_str!("../load/upstream.conf"), "")?;
+    let address = format!("127.0.0.1:{}", upstream.port);
+    let mut rounds: [Vec<Round>; 3] = Default::default();
+    for _ in 0..options.rounds {
+        let mut service = gateway(&address)?;
+        service.process.listening(service.http_port)?;
+        rounds[0].push(round(&service.process, service.http_port, options)?);
+        drop(service);
+        let nginx = Nginx::start(Core::Measured, include_str!("../load/proxy.conf"), &address)?;
+        rounds[1].push(round(&nginx.process, nginx.port, options)?);
+        drop(nginx);
+        let [port] = free_ports()?;
+        let payment = ("PAYMENT_URL", format!("http://{address}/payment"));
+        let mut express = node::start("gateway", &[("GATEWAY_PORT", port.to_string()), payment])?;
+        express.listening(port)?;
+        rounds[2].push(round(&express, port, options)?);
+    }
+    Ok(section(&rounds, options))
+}
+
+fn section(rounds: &[Vec<Round>; 3], options: &Options) -> String {
+    let of = |side: usize, value: fn(&Round) -> f64| median(rounds[side].iter().map(value));
+    let rows = SIDES.iter().enumerate().map(|(side, name)| {
+        vec![
+            (*name).to_owned(),
+            thousands(of(side, Round::per_cpu_second)),
+            format!("{:.2}", of(0, Round::per_cpu_second) / of(side, Round::per_cpu_second)),
+            thousands(of(side, Round::per_second)),
+            format!("{:.2} ms", of(side, |round| round.load.p50_ms)),
+            format!("{:.2} ms", of(side, |round| round.load.p99_ms)),
+            format!("{:.1} MB", of(side, |round| round.end.peak_mb)),
+        ]
+    });
+    let head = [
+        "",
+        "requests per CPU-second",
+        "gateway's ratio",
+        "requests a second",
+        "p50",
+        "p99",
+        "memory, peak",
+    ];
+    format!(
+        "## The gateway\n\n`make bench-pipeline ONLY=gateway`: {PATH} on {CONNECTIONS} connections kept open, {} rounds of {} s, \
+         medians; each side on one core of its own, one worker, the same nginx as upstream on another core with wrk, on {}.\n\n{}",
+        options.rounds,
+        options.seconds,
+        machine(),
+        table(&head, &rows.collect::<Vec<_>>())
+    )
+}
+
+fn gateway(upstream: &str) -> Result<Service> {
+    let routes = ("ROUTES", format!("/payment=payment@http://{upstream}"));
+    programs::start("gateway", &[routes, ("PAGES", "false".into())])
+}
+
+fn round(process: &Process, port: u16, options: &Options) -> Result<Round> {
+    let url = format!("http://127.0.0.1:{port}{PATH}");
+    warm_up(&url, "", CONNECTIONS)?;
+    let before = process.usage()?;
+    let measured = load(&url, "", CONNECTIONS, options.seconds)?;
+    let end = process.usage()?;
+    Ok(Round { load: measured, cpu_s: end.cpu_s - before.cpu_s, end })
+}
+
+/// An nginx with one worker.
+struct Nginx {
+    process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Nginx {
+    fn start(core: Core, server: &str, upstream: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let [port] = free_ports()?;
+        let server = server.replace("{port}", &port.to_string()).replace("{upstream}", upstream);
+        let path = folder.path().to_string_lossy();
+        let text = include_str!("../load/nginx.conf")
+            .replace("{server}", &server)
+            .replace("{folder}", &path);
+        let file = folder.path().join("nginx.conf");
+        fs::write(&file, text)?;
+        let mut process = Process::start(core, &[PROGRAM, "-c", &file.to_string_lossy()], &[])?;
+        process.listening(port)?;
+        Ok(Self { process, port, _folder: folder })
+    }
+}
