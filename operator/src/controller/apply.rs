@@ -17,7 +17,7 @@ use crate::{
         cluster::{Cluster, FIELD_MANAGER},
         error::Error,
         kinds,
-        observe::Live,
+        observe::{Live, typed},
     },
     render::{Object, RETAIN},
 };
@@ -32,24 +32,30 @@ const HANDOVER: &str = "storefront-operator-handover";
 const INSTANCE: &str = "app.kubernetes.io/instance";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// Applies and prunes. Counts into `written` what was written, also when it fails on the way.
+/// Applies and prunes. Counts into `written` what was written, also when it fails on the way. When it does not,
+/// `live` is what is there then, by what the API server has answered.
 pub async fn apply(
     cluster: &Cluster,
     namespace: &str,
     uid: &str,
     objects: &[Object],
-    live: &Live,
+    live: &mut Live,
     written: &mut usize,
 ) -> Result<(), Error> {
     // Before anything is written: half a shop is of no use to anybody.
     for object in objects {
         live.find(object.kind(), object.name()).map_or(Ok(()), |there| not_taken(object, there))?;
     }
+    let mut applied = Vec::new();
     for object in objects {
         hand_over_replicas(cluster, namespace, objects, object, live).await?;
-        *written += usize::from(apply_one(cluster, namespace, object, live).await?);
+        if let Some(answer) = apply_one(cluster, namespace, object, live).await? {
+            applied.push(answer);
+            *written += 1;
+        }
     }
     *written += prune(cluster, namespace, uid, objects, live).await?;
+    applied.into_iter().for_each(|object| live.put(object));
     Ok(())
 }
 
@@ -58,7 +64,7 @@ async fn apply_one(
     namespace: &str,
     object: &Object,
     live: &Live,
-) -> Result<bool, Error> {
+) -> Result<Option<DynamicObject>, Error> {
     let wanted = with_hash(object)?;
     let (kind, name) = (object.kind(), object.name());
     let resource = kinds::resource(object.api_version(), kind);
@@ -67,22 +73,22 @@ async fn apply_one(
         if refused::is_overwritten(there) {
             refused::forget_overwriter(cluster, namespace, &resource, there).await?;
         } else if is_applied(&wanted, there) {
-            return Ok(false);
+            return Ok(None);
         }
         // It is on its way out, and would refuse again.
         if kind == "StatefulSet" && there.metadata.deletion_timestamp.is_some() {
             return Err(Error::Replacing { kind: kind.to_owned(), name: name.to_owned() });
         }
     }
-    match (cluster.apply(namespace, &resource, name, &wanted).await, there) {
+    let applied = match (cluster.apply(namespace, &resource, name, &wanted).await, there) {
         (Err(error), Some(there)) if error.is_refused() => {
             refused::make_room(cluster, namespace, &resource, there, &wanted, error).await?;
-            cluster.apply(namespace, &resource, name, &wanted).await?;
+            cluster.apply(namespace, &resource, name, &wanted).await?
         }
-        (applied, _) => _ = applied?,
-    }
+        (applied, _) => applied?,
+    };
     tracing::info!(object.kind = kind, object.name = name, "applied");
-    Ok(true)
+    Ok(Some(typed(applied, &resource)))
 }
 
 /// A scaler takes over the number of instances as it is: a field that its only owner gives up would go
@@ -225,7 +231,7 @@ async fn prune(
     namespace: &str,
     uid: &str,
     objects: &[Object],
-    live: &Live,
+    live: &mut Live,
 ) -> Result<usize, Error> {
     let mut deleted = 0;
     for there in &live.objects {
@@ -239,6 +245,7 @@ async fn prune(
         tracing::info!(object.kind = types.kind, object.name = name, "deleted");
         deleted += 1;
     }
+    live.objects.retain(|there| !is_pruned(there, objects, uid));
     Ok(deleted)
 }
 

@@ -1,7 +1,7 @@
 //! Reading and writing objects of any kind. The only place that writes to the API server, but for the
 //! Lease; each write asks the fence first and is counted.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use kube::{
     Api, Client, ResourceExt,
@@ -87,6 +87,25 @@ impl Cluster {
     ) -> Result<Vec<DynamicObject>, Error> {
         let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
         self.list_by(namespace, resource, &parameters).await
+    }
+
+    /// The names of all objects of a kind, whosever they are; nothing when there are more than `limit`. None of
+    /// a kind that is not served.
+    pub async fn names(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        limit: u32,
+    ) -> Result<Option<HashSet<String>>, Error> {
+        let parameters = ListParams::default().limit(limit);
+        match answer(self.api(namespace, resource).list_metadata(&parameters)).await {
+            Ok(list) => {
+                let is_whole = list.metadata.continue_.is_none_or(|token| token.is_empty());
+                Ok(is_whole.then(|| list.items.iter().map(ResourceExt::name_any).collect()))
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Some(HashSet::new())),
+            Err(source) => Err(Error::Read { what: resource.plural.clone(), source }),
+        }
     }
 
     async fn list_by(

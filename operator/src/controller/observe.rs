@@ -23,8 +23,12 @@ use crate::{
 pub use apis::{apis, missing_apis, strimzi_authorization};
 pub use references::{References, credentials_as_they_are};
 
-/// Objects that are looked for by name at once.
-const LOOKS_AT_ONCE: usize = 16;
+/// Objects of a kind that are looked for by name at once.
+const LOOKS_AT_ONCE: usize = 8;
+/// So many names of a kind are looked for one by one; more in a list of all names, unless that is longer than
+/// `NAMES_MAX`.
+const NAMES_ALONE: usize = 2;
+const NAMES_MAX: u32 = 500;
 
 /// Objects of a shop that are there.
 #[derive(Debug, Default)]
@@ -39,6 +43,14 @@ impl Live {
                 && object.name_any() == name
         };
         self.objects.iter().find(is)
+    }
+
+    /// An object as it is now, in the place of what was known of it.
+    pub fn put(&mut self, object: DynamicObject) {
+        let kind = |object: &DynamicObject| object.types.as_ref().map(|types| types.kind.clone());
+        let (name, its) = (object.name_any(), kind(&object));
+        self.objects.retain(|there| kind(there) != its || there.name_any() != name);
+        self.objects.push(object);
     }
 }
 
@@ -73,20 +85,42 @@ pub async fn unlabelled(
     wanted: &[Object],
     live: &mut Live,
 ) -> Result<(), Error> {
-    // Secrets have been looked for by their names.
-    let others = wanted.iter().filter(|object| object.kind() != "Secret");
-    let missing: Vec<_> = others
-        .filter(|object| live.find(object.kind(), object.name()).is_none())
-        .map(|object| (kinds::resource(object.api_version(), object.kind()), object.name()))
-        .collect();
-    for some in missing.chunks(LOOKS_AT_ONCE) {
-        let looks = some.iter().map(|(resource, name)| cluster.named(namespace, resource, name));
-        let found = futures_util::future::try_join_all(looks).await?;
-        for ((resource, _), there) in some.iter().zip(found) {
-            live.objects.extend(there.into_iter().map(|object| typed(object, resource)));
+    let mut missing = BTreeMap::<(&str, &str), Vec<&str>>::new();
+    for object in wanted {
+        // Secrets have been looked for by their names.
+        if object.kind() != "Secret" && live.find(object.kind(), object.name()).is_none() {
+            let names = missing.entry((object.api_version(), object.kind())).or_default();
+            names.push(object.name());
         }
     }
+    let looks = missing.into_iter().map(|((version, kind), names)| {
+        there(cluster, namespace, kinds::resource(version, kind), names)
+    });
+    let found = futures_util::future::try_join_all(looks).await?;
+    live.objects.extend(found.into_iter().flatten());
     Ok(())
+}
+
+/// Objects of a kind that have one of these names. Those of many names are few, as a rule: the names of all
+/// tell which.
+async fn there(
+    cluster: &Cluster,
+    namespace: &str,
+    resource: ApiResource,
+    mut names: Vec<&str>,
+) -> Result<Vec<DynamicObject>, Error> {
+    if names.len() > NAMES_ALONE
+        && let Some(all) = cluster.names(namespace, &resource, NAMES_MAX).await?
+    {
+        names.retain(|name| all.contains(*name));
+    }
+    let mut objects = Vec::new();
+    for some in names.chunks(LOOKS_AT_ONCE) {
+        let looks = some.iter().map(|name| cluster.named(namespace, &resource, name));
+        let found = futures_util::future::try_join_all(looks).await?;
+        objects.extend(found.into_iter().flatten().map(|object| typed(object, &resource)));
+    }
+    Ok(objects)
 }
 
 /// Labels of everything that is made for a shop.

@@ -155,7 +155,7 @@ async fn run(
         }
         Err(error) => Err(error),
     };
-    if attempt.writes > 0 {
+    if made.is_err() && attempt.writes > 0 {
         live = observe::live(cluster, &namespace, &shop, &apis).await?;
     }
     // What runs is seen whether or not it could be changed: it goes on in any case.
