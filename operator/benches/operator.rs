@@ -72,7 +72,8 @@ async fn main() {
     let (mut by_kubectl, mut by_operator) = (0.0, 0.0);
     for round in 0..ROUNDS {
         drop(operator);
-        let of = |who: &str| storefronts(&format!("{who}-{round}"), shops / ROUNDS, folders / ROUNDS);
+        let of =
+            |who: &str| storefronts(&format!("{who}-{round}"), shops / ROUNDS, folders / ROUNDS);
         let seconds = kubectl(&kubernetes, &client, &of("by-kubectl")).await;
         println!("kubectl: {seconds:.1} s");
         by_kubectl += seconds;

@@ -55,7 +55,9 @@ pub async fn apply(
         }
     }
     *written += prune(cluster, namespace, uid, objects, live).await?;
-    applied.into_iter().for_each(|object| live.put(object));
+    for object in applied {
+        live.put(object);
+    }
     Ok(())
 }
 

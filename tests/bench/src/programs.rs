@@ -34,6 +34,10 @@ pub fn start(name: &str, environment: &[(&str, String)]) -> Result<Service> {
 pub fn program(name: &str) -> Result<String> {
     let here = std::env::current_exe()?;
     let path: PathBuf = here.parent().context("no folder")?.join(name);
-    anyhow::ensure!(fs::exists(&path)?, "{} is not built: `make bench-pipeline` does it", path.display());
+    anyhow::ensure!(
+        fs::exists(&path)?,
+        "{} is not built: `make bench-pipeline` does it",
+        path.display()
+    );
     Ok(path.to_string_lossy().into_owned())
 }
