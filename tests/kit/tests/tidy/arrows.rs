@@ -55,7 +55,7 @@ fn may_see(from: &str) -> Option<&'static [&'static str]> {
         "storefront-console" => {
             Some(&["storefront-contract", "storefront-inspect", "storefront-runtime"])
         }
-        "storefront-pipeline-tests" | "storefront-e2e-tests" => {
+        "storefront-bench" | "storefront-pipeline-tests" | "storefront-e2e-tests" => {
             Some(&["storefront-contract", "storefront-testkit"])
         }
         _ => Some(&["storefront-contract", "storefront-runtime"]),
