@@ -25,7 +25,7 @@ use crate::{
     plan::cluster::{INBOX_SMTP_PORT, KAFKA_PORT, SANDBOX_PORT},
 };
 
-/// Ports of pods, which a Service may give other ones: OpenShift's resolvers listen at the second.
+/// Ports of pods, which a Service may give other ones: those of `OpenShift` listen at the second.
 const DNS_PORTS: [u16; 2] = [53, 5353];
 const HTTPS_PORT: u16 = 443;
 /// Strimzi's listener with TLS and SCRAM.
