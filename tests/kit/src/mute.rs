@@ -14,8 +14,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The key of Kafka's Fetch request (<https://kafka.apache.org/protocol#protocol_api_keys>).
+/// The keys of Kafka's requests `Fetch` and `JoinGroup` (<https://kafka.apache.org/protocol#protocol_api_keys>).
 const FETCH: [u8; 2] = [0, 1];
+const JOIN_GROUP: [u8; 2] = [0, 11];
 /// Larger than any request of a client of ours.
 const REQUEST_MAX_BYTES: usize = 64 << 20;
 
@@ -52,7 +53,7 @@ impl Mute {
         self.address
     }
 
-    /// From now on, as many connections that ask for records are never heard.
+    /// From now on, as many connections that ask for records, or to join a group, are never heard in that.
     pub fn silence(&self, connections: usize) {
         self.silenced.store(connections, Ordering::SeqCst);
     }
@@ -77,7 +78,7 @@ async fn carry(client: TcpStream, broker: &str, silenced: &AtomicUsize) -> anyho
             anyhow::ensure!(length <= REQUEST_MAX_BYTES, "no request of Kafka's");
             let mut request = vec![0; length];
             from_client.read_exact(&mut request).await?;
-            if request.starts_with(&FETCH) {
+            if request.starts_with(&FETCH) || request.starts_with(&JOIN_GROUP) {
                 let less = |left: usize| left.checked_sub(1);
                 mute =
                     mute || silenced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -43,6 +43,8 @@ pub(crate) struct Context {
     pub runtime: Handle,
     pub metrics: EventMetrics,
     pub kafka: Dependency,
+    /// When the group was known to have us last, or else when the client was made.
+    pub joined: Mutex<Instant>,
 }
 
 impl Context {
@@ -50,12 +52,20 @@ impl Context {
         self.assignment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn joined(&self) -> Instant {
+        *self.joined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_joined(&self) {
+        *self.joined.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
     pub(crate) fn place(&self, topic: &str, partition: i32) -> Option<Place> {
         Some(Place { topic: self.names.parse_topic(topic)?, partition })
     }
 
     /// Makes the database say that wanted partitions are ours, and returns where to start in each.
-    pub(crate) fn claim(&self, now: std::time::Instant) -> Result<Offsets, DatabaseError> {
+    pub(crate) fn claim(&self, now: Instant) -> Result<Offsets, DatabaseError> {
         let wanted: Vec<(Place, Arc<str>, bool)> = self
             .assignment()
             .slots
@@ -118,6 +128,7 @@ impl Context {
         steer::apply_pauses(client, &mut self.assignment());
         self.store_claimed(client, list);
         self.kafka.up();
+        self.has_joined();
         tracing::info!(partitions = list.count(), "partitions assigned");
     }
 
@@ -214,6 +225,9 @@ impl ClientContext for Context {
         let Some(seen) = statistics::read(json) else { return };
         if seen.is_connected {
             self.kafka.up();
+        }
+        if seen.is_member {
+            self.has_joined();
         }
         let mut assignment = self.assignment();
         for (topic, partition, end) in seen.ends {

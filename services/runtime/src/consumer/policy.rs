@@ -26,6 +26,9 @@ pub struct ConsumerOptions {
     /// A consumer that has records to read, is not paused and makes no progress for this long is made
     /// anew (rust-rdkafka#638).
     pub watchdog_period: Duration,
+    /// How long a consumer that its group has lost may try to join again, while brokers are there, until
+    /// it is made anew.
+    pub absence_period: Duration,
     /// How long the ids of handled events are kept. It has to be longer than the topics keep their
     /// records (7 days by default): an older record that is read again would be handled again.
     pub inbox_retention: Duration,
@@ -55,6 +58,7 @@ impl Default for ConsumerOptions {
             pause_first: Duration::from_millis(200),
             pause_most: Duration::from_secs(10),
             watchdog_period: Duration::from_secs(60),
+            absence_period: Duration::from_secs(60),
             inbox_retention: Duration::from_secs(30 * 24 * 3600),
         }
     }

@@ -9,6 +9,8 @@ use serde::Deserialize;
 pub(crate) struct Seen {
     /// At least one broker is connected.
     pub is_connected: bool,
+    /// The group has it, with partitions or without.
+    pub is_member: bool,
     /// Topic, partition, and the offset after the last record that may be read.
     pub ends: Vec<(String, i32, i64)>,
 }
@@ -19,6 +21,13 @@ struct Statistics {
     brokers: BTreeMap<String, Broker>,
     #[serde(default)]
     topics: BTreeMap<String, Topic>,
+    cgrp: Option<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    state: String,
+    join_state: String,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +51,8 @@ struct Partition {
 pub(crate) fn read(json: &[u8]) -> Option<Seen> {
     let statistics: Statistics = serde_json::from_slice(json).ok()?;
     let is_connected = statistics.brokers.values().any(|broker| broker.state == "UP");
+    let is_member =
+        statistics.cgrp.is_some_and(|group| group.state == "up" && group.join_state == "steady");
     let ends = statistics
         .topics
         .into_iter()
@@ -51,7 +62,7 @@ pub(crate) fn read(json: &[u8]) -> Option<Seen> {
         .filter(|(_, partition)| partition.partition >= 0 && partition.ls_offset >= 0)
         .map(|(name, partition)| (name, partition.partition, partition.ls_offset))
         .collect();
-    Some(Seen { is_connected, ends })
+    Some(Seen { is_connected, is_member, ends })
 }
 
 #[cfg(test)]
@@ -60,13 +71,22 @@ mod tests {
 
     #[test]
     fn ends_are_read_where_they_are_known() {
-        let json = br#"{"name": "x", "brokers": {"a": {"state": "DOWN"}, "b": {"state": "UP"}},
+        let json = br#"{"name": "x", "cgrp": {"state": "up", "join_state": "steady"}, "brokers": {"a": {"state": "DOWN"}, "b": {"state": "UP"}},
             "topics": {"t": {"partitions": {
                 "0": {"partition": 0, "ls_offset": 7, "hi_offset": 8},
                 "1": {"partition": 1, "ls_offset": -1001},
                 "-1": {"partition": -1, "ls_offset": 0}}}}}"#;
         let seen = read(json).unwrap();
-        assert_eq!(seen, Seen { is_connected: true, ends: vec![("t".into(), 0, 7)] });
+        let ends = vec![("t".into(), 0, 7)];
+        assert_eq!(seen, Seen { is_connected: true, is_member: true, ends });
         assert_eq!(read(b"nonsense"), None);
+    }
+
+    #[test]
+    fn who_waits_to_join_is_no_member() {
+        let is_member = |group: &str| read(group.as_bytes()).unwrap().is_member;
+        assert!(!is_member(r#"{"cgrp": {"state": "up", "join_state": "wait-join"}}"#));
+        assert!(!is_member(r#"{"cgrp": {"state": "wait-coord", "join_state": "steady"}}"#));
+        assert!(!is_member("{}"));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -23,7 +24,7 @@ use super::{
     engine::Engine,
     gap::Gaps,
     steer::{self, ASK_LIMIT, Client},
-    watchdog::Watchdog,
+    watchdog::{Absence, Watchdog},
 };
 use crate::{Dependency, Shutdown, backoff::Backoff, handler::Handler, kafka, text::chain};
 
@@ -50,6 +51,8 @@ pub(crate) enum End {
     Shutdown,
     /// It has stalled, or failed in a way that only a new one can mend.
     Anew,
+    /// Its group has lost it, and it does not join again: it is stuck, and may be when it is closed, too.
+    Lost,
 }
 
 impl<H: Handler> Consumer<H> {
@@ -61,8 +64,11 @@ impl<H: Handler> Consumer<H> {
             match self.client() {
                 Ok(client) => {
                     let started = Instant::now();
-                    if self.turns(&client) == End::Shutdown {
-                        break;
+                    match self.turns(&client) {
+                        End::Shutdown => break,
+                        End::Anew => {}
+                        // Nobody waits for it.
+                        End::Lost => drop(thread::spawn(move || drop(client))),
                     }
                     if started.elapsed() > Duration::from_secs(60) {
                         backoff.reset();
@@ -90,6 +96,7 @@ impl<H: Handler> Consumer<H> {
             runtime: self.runtime.clone(),
             metrics: engine.service.metrics.events().clone(),
             kafka: self.kafka.clone(),
+            joined: std::sync::Mutex::new(Instant::now()),
         };
         let client = BaseConsumer::from_config_and_context(&config, context)
             .map_err(ConsumeError::Client)?;
@@ -101,6 +108,7 @@ impl<H: Handler> Consumer<H> {
     fn turns(&self, client: &Client) -> End {
         let options = &self.engine.options;
         let mut watchdog = Watchdog::new(options.watchdog_period, Instant::now());
+        let mut absence = Absence::new(options.absence_period, Instant::now());
         let mut backoff = Backoff::new(options.pause_first, options.pause_most);
         loop {
             if self.shutdown.is_cancelled() {
@@ -116,6 +124,11 @@ impl<H: Handler> Consumer<H> {
                 if has_stalled(client, &mut watchdog) {
                     tracing::error!("the consumer has stalled and is made anew");
                     return End::Anew;
+                }
+                let joined = client.context().joined();
+                if absence.is_long(Instant::now(), joined) && self.brokers_answer() {
+                    tracing::error!("the group has lost the consumer, which is made anew");
+                    return End::Lost;
                 }
                 continue;
             }
@@ -230,6 +243,13 @@ impl<H: Handler> Consumer<H> {
                 steer::apply_pauses(client, &mut assignment);
             }
         }
+    }
+
+    /// Whether a client that was just made gets an answer.
+    fn brokers_answer(&self) -> bool {
+        let config = kafka::consumer(&self.settings, &self.engine.group);
+        let probe = config.ok().and_then(|config| config.create::<BaseConsumer>().ok());
+        probe.is_some_and(|probe| probe.fetch_metadata(None, ASK_LIMIT).is_ok())
     }
 
     /// Waits, but not through a stop.

@@ -51,6 +51,31 @@ impl Watchdog {
     }
 }
 
+/// Notices a consumer that its group has lost: when brokers were away librdkafka does not always join
+/// again, and nothing tells of it. Pure.
+#[derive(Debug)]
+pub(crate) struct Absence {
+    period: Duration,
+    since: Instant,
+}
+
+impl Absence {
+    pub(crate) fn new(period: Duration, now: Instant) -> Self {
+        Self { period, since: now }
+    }
+
+    /// Whether it is time to ask whether brokers are there; once in each period. `joined`: when it was
+    /// known to be a member last.
+    pub(crate) fn is_long(&mut self, now: Instant, joined: Instant) -> bool {
+        self.since = self.since.max(joined);
+        let is_long = now.duration_since(self.since) >= self.period;
+        if is_long {
+            self.since = now;
+        }
+        is_long
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +101,17 @@ mod tests {
         let later = start + Duration::from_secs(100);
         assert!(!watchdog.has_stalled(later, false));
         assert!(!watchdog.has_stalled(later + Duration::from_secs(9), true));
+    }
+
+    #[test]
+    fn an_absence_is_noticed_once_in_each_period() {
+        let second = Duration::from_secs(1);
+        let start = Instant::now();
+        let mut absence = Absence::new(10 * second, start);
+        assert!(!absence.is_long(start + 9 * second, start));
+        assert!(absence.is_long(start + 10 * second, start));
+        assert!(!absence.is_long(start + 19 * second, start));
+        assert!(absence.is_long(start + 20 * second, start));
+        assert!(!absence.is_long(start + 30 * second, start + 25 * second));
     }
 }

@@ -149,3 +149,22 @@ async fn a_consumer_that_has_stalled_is_made_anew() -> anyhow::Result<()> {
     assert_once_and_in_order(&handled(&database).await, &all);
     Ok(())
 }
+
+/// A wish to join that nobody hears is waited for by librdkafka for minutes. Only a new client helps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_its_group_has_lost_is_made_anew() -> anyhow::Result<()> {
+    let mute = Mute::listen().await?;
+    let silent = mute.0.clone();
+    let world = World::behind(mute).await?;
+    let all = some(0, 5);
+    let database = world.store.open(MIGRATIONS).await;
+    silent.silence(1);
+    let options = ConsumerOptions { absence_period: Duration::from_secs(3), ..options() };
+    let member = Member::start_with(&world, &database, &Orders::default(), options);
+    send(&world, &all).await?;
+    eventually_handled(&database, 5).await;
+    assert_eq!(silent.left(), 0, "the first wish was not heard");
+    member.stop().await?;
+    assert_once_and_in_order(&handled(&database).await, &all);
+    Ok(())
+}
