@@ -1,9 +1,11 @@
 //! Releases of the managed brokers and of the managed database: what is on their disks was written by the one
 //! that runs, and not every other one can read it. Pure.
 
+use kube::ResourceExt;
+
 use crate::{
     api::Storefront,
-    controller::{error::Error, observe::Live},
+    controller::{cluster::FIELD_MANAGER, error::Error, observe::Live},
     names,
     render::{Images, Options},
 };
@@ -33,11 +35,19 @@ pub fn check(storefront: &Storefront, options: &Options, live: &Live) -> Result<
     Ok(())
 }
 
-/// The image that runs.
+/// The image that runs, if an operator has said so: one that was put there by hand is put back.
 fn image<'a>(storefront: &Storefront, live: &'a Live, part: &str) -> Option<&'a str> {
-    use kube::ResourceExt;
     let set = live.find("StatefulSet", &names::object(&storefront.name_any(), part))?;
-    set.data.pointer("/spec/template/spec/containers/0/image")?.as_str()
+    let container = set.data.pointer("/spec/template/spec/containers/0")?;
+    let key = format!("k:{{\"name\":{}}}", container["name"]);
+    let is_ours = set.managed_fields().iter().any(|entry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| {
+            let pod = &fields.0["f:spec"]["f:template"]["f:spec"];
+            &pod["f:containers"][&key]["f:image"]
+        });
+        entry.manager.as_deref() == Some(FIELD_MANAGER) && fields.is_some_and(|it| !it.is_null())
+    });
+    container["image"].as_str().filter(|_| is_ours)
 }
 
 /// The numbers of an image's tag, such as `17.6` or `17.6-trixie`; nothing of one that has no such tag.
