@@ -1,13 +1,15 @@
 //! The database goes back in time, and topics become others of the same name.
 
+use std::time::Duration;
+
 use storefront_contract::Topic;
-use storefront_runtime::Database;
+use storefront_runtime::{ConsumerOptions, Database};
 
 use crate::{
     on_both,
     shop::{
         MIGRATIONS, Member, Orders, assert_once_and_in_order, bare, count, eventually_handled,
-        eventually_sent, handled, record,
+        eventually_sent, handled, options, record,
     },
     world::{LIMIT, Sent, Store, World},
 };
@@ -165,7 +167,9 @@ async fn a_topic_made_again_under_a_running_consumer_is_read_from_its_beginning(
 ) -> anyhow::Result<()> {
     let payments = world.topic(Topic::PaymentSuccessful);
     let database = world.store.open(MIGRATIONS).await;
-    let member = Member::start(&world, &database, &Orders::default());
+    // A client that the change has stalled is made anew, and not only after a minute.
+    let options = ConsumerOptions { watchdog_period: Duration::from_secs(10), ..options() };
+    let member = Member::start_with(&world, &database, &Orders::default(), options);
     let (first, second) = (some("a", 0, 30), some("b", 0, 60));
     send(&world, &first).await?;
     eventually_handled(&database, 30).await;
