@@ -78,8 +78,9 @@ async fn main() {
         println!("kubectl: {seconds:.1} s");
         by_kubectl += seconds;
         operator = Operator::start(&kubernetes);
-        // It leads when it has done something.
+        // It leads when it has done something, and has looked at all that was there when it rests.
         all_at_once(&client, &storefronts(&format!("leads-{round}"), 1, 1)).await;
+        operator.rests().await;
         let seconds = all_at_once(&client, &of("shops")).await;
         println!("operator: {seconds:.1} s");
         by_operator += seconds;
@@ -304,6 +305,16 @@ impl Operator {
         let status = self.read("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Waits until it uses less than a tenth of a core.
+    async fn rests(&self) {
+        until("the operator rests", async || {
+            let before = self.cpu_s();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.cpu_s() - before < 0.1
+        })
+        .await;
     }
 
     /// Seconds of CPU until now: fields 14 and 15 of proc(5)'s stat, behind a name in parentheses.
