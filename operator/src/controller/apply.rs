@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     api::{API_VERSION, KIND},
     controller::{
-        cluster::{Cluster, FIELD_MANAGER},
+        cluster::{Cluster, FIELD_MANAGER, owns},
         error::Error,
         kinds,
         observe::{Live, typed},
@@ -129,11 +129,7 @@ pub fn replicas_to_hand_over<'a>(
     if there.data["spec"]["replicas"] == 0 {
         return None;
     }
-    let ours = there.managed_fields().iter().any(|fields| {
-        let owned = fields.fields_v1.as_ref().map(|fields| &fields.0["f:spec"]["f:replicas"]);
-        fields.manager.as_deref() == Some(FIELD_MANAGER) && owned.is_some_and(|o| !o.is_null())
-    });
-    ours.then_some(there)
+    owns(there, &["f:spec", "f:replicas"]).then_some(there)
 }
 
 /// The template of a disk cannot change: the set goes without its pods and disks, and is made anew once it

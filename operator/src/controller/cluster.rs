@@ -39,6 +39,16 @@ async fn answer_within<T>(
     tokio::time::timeout(limit, call).await.map_err(late)?
 }
 
+/// Whether a field was said by us last, and by nobody since: its path as `managedFields` writes it, such as
+/// `["f:spec", "f:replicas"]`.
+pub(crate) fn owns(object: &DynamicObject, path: &[&str]) -> bool {
+    object.managed_fields().iter().any(|entry| {
+        let all = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        let owned = all.map(|all| path.iter().fold(all, |at, key| &at[*key]));
+        entry.manager.as_deref() == Some(FIELD_MANAGER) && owned.is_some_and(|it| !it.is_null())
+    })
+}
+
 /// A client with its fence.
 #[derive(Clone)]
 pub struct Cluster {

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use crate::{
     api::Storefront,
-    controller::{cluster::FIELD_MANAGER, error::Error, observe::Live},
+    controller::{cluster::owns, error::Error, observe::Live},
     names,
     render::{Images, Options},
 };
@@ -40,14 +40,8 @@ fn image<'a>(storefront: &Storefront, live: &'a Live, part: &str) -> Option<&'a 
     let set = live.find("StatefulSet", &names::object(&storefront.name_any(), part))?;
     let container = set.data.pointer("/spec/template/spec/containers/0")?;
     let key = format!("k:{{\"name\":{}}}", container["name"]);
-    let is_ours = set.managed_fields().iter().any(|entry| {
-        let fields = entry.fields_v1.as_ref().map(|fields| {
-            let pod = &fields.0["f:spec"]["f:template"]["f:spec"];
-            &pod["f:containers"][&key]["f:image"]
-        });
-        entry.manager.as_deref() == Some(FIELD_MANAGER) && fields.is_some_and(|it| !it.is_null())
-    });
-    container["image"].as_str().filter(|_| is_ours)
+    let path = ["f:spec", "f:template", "f:spec", "f:containers", &key, "f:image"];
+    container["image"].as_str().filter(|_| owns(set, &path))
 }
 
 /// The numbers of an image's tag, such as `17.6` or `17.6-trixie`; nothing of one that has no such tag.
