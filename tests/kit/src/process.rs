@@ -35,7 +35,9 @@ pub(crate) struct Supervised {
 impl Supervised {
     pub(crate) fn start(program: &Program<'_>) -> anyhow::Result<Self> {
         let Program { words, environment, folder, ended_by } = program;
-        let stderr = File::options().create(true).append(true).open(folder.join("stderr.log"))?;
+        // The shell may say the program's id before the program's side has opened its file.
+        let log = |name| File::options().create(true).append(true).open(folder.join(name));
+        let (stderr, _stdout) = (log("stderr.log")?, log("stdout.log")?);
         let mut shell = Command::new("sh")
             .args(["-c", SUPERVISE, "supervise"])
             .arg(folder)

@@ -92,10 +92,33 @@ impl Crowd {
         Ok((patience.load(Ordering::SeqCst), mended))
     }
 
-    /// Waits until the faults have struck so often, or nobody is left for them to strike; then mends. Answers with how
-    /// often it was. Without a number the faults stay until the last cart is through.
+    /// Waits until the faults have struck so often, or all shoppers have what they came for; then mends. Answers with
+    /// how often it was. Without a number the faults stay until the last cart is through.
     pub fn mend_after(&self, strikes: u64) -> impl Future<Output = Result<u64>> + use<> {
-        let (site, shopping) = (self.shop.site.clone(), self.shopping.clone());
+        let shopping = self.shopping.clone();
+        self.mend_when(strikes, async move |_| shopping.load(Ordering::SeqCst) == 0)
+    }
+
+    /// As [`Crowd::mend_after`], for what strikes behind the shoppers' backs: until as many mails have come as there
+    /// are carts, with those of the round that begins.
+    pub fn mend_after_mails(
+        &self,
+        strikes: u64,
+        carts: usize,
+    ) -> impl Future<Output = Result<u64>> + use<> {
+        let wanted = self.carts + carts;
+        self.mend_when(strikes, async move |site: &Site| {
+            let mails = site.mails().await.unwrap_or_default();
+            mails.iter().collect::<BTreeSet<_>>().len() >= wanted
+        })
+    }
+
+    fn mend_when<F: AsyncFn(&Site) -> bool>(
+        &self,
+        strikes: u64,
+        too_late: F,
+    ) -> impl Future<Output = Result<u64>> + use<F> {
+        let site = self.shop.site.clone();
         async move {
             if strikes == 0 {
                 return Ok(0);
@@ -104,7 +127,7 @@ impl Crowd {
             let struck = eventually_some(LIMIT, "the faults strike", async || {
                 let told = site.http.get(&url).await.ok()?.json().ok()?;
                 let count = told["strikes"].as_u64()?;
-                (count >= strikes || shopping.load(Ordering::SeqCst) == 0).then_some(count)
+                (count >= strikes || too_late(&site).await).then_some(count)
             })
             .await;
             mend(&site).await?;
