@@ -181,7 +181,9 @@ fn every_pod_is_small_and_closed_and_watched() {
             for container in &pod.containers {
                 assert!(container.liveness_probe.is_some(), "{at}");
                 assert!(container.readiness_probe.is_some(), "{at}");
-                assert!(container.startup_probe.is_some(), "{at}");
+                // Servers recover before they answer; programs of our own answer first.
+                let server = ["kafka", "postgres"].contains(&container.name.as_str());
+                assert_eq!(container.startup_probe.is_some(), server, "{at}");
             }
             for container in pod.containers.iter().chain(pod.init_containers.iter().flatten()) {
                 let security = container.security_context.as_ref().unwrap();

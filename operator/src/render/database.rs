@@ -106,7 +106,7 @@ fn server(context: &Context<'_>, mounts: &Mounts) -> Container {
         ]),
         ports: Some(vec![container_port("postgres", POSTGRES_PORT)]),
         // After a crash the server recovers before it takes anybody.
-        startup_probe: Some(accepts(3, 200)),
+        startup_probe: Some(accepts(1, 600)),
         liveness_probe: Some(tcp_probe("postgres", 10, 6)),
         readiness_probe: Some(accepts(5, 3)),
         resources: Some(resources(written, DEFAULTS)),

@@ -116,10 +116,10 @@ fn container(
         env: (!env.is_empty()).then_some(env),
         env_from: Some(vec![settings_of(context.name(name))]),
         ports: Some(ports.map(|(name, port)| container_port(name, port)).into()),
-        // Migrations run at the start, one service after another may wait for the database's lock.
-        startup_probe: Some(http_probe("/livez", 2, 60)),
+        // The admin port answers before anything else is done, migrations too, so that there is nothing for a startup
+        // probe to wait for. Without one a kubelet asks for readiness as soon as it notices that the container runs.
         liveness_probe: Some(http_probe("/livez", 10, 3)),
-        readiness_probe: Some(http_probe("/readyz", 5, 2)),
+        readiness_probe: Some(http_probe("/readyz", 1, 5)),
         resources: Some(resources(plan.resources.as_ref(), DEFAULTS)),
         security_context: Some(container_security()),
         volume_mounts: (!mounts.is_empty()).then_some(mounts),

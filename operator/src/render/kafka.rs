@@ -161,7 +161,7 @@ fn broker(context: &Context<'_>, mounts: &Mounts) -> Container {
         env: Some(vec![pod_name(), variable("NODES_DOMAIN", nodes_domain(context))]),
         ports: Some(ports.map(|(name, port)| container_port(name, port)).into()),
         // A broker with much to recover may take minutes.
-        startup_probe: Some(tcp_probe("clients", 3, 200)),
+        startup_probe: Some(tcp_probe("clients", 1, 600)),
         liveness_probe: Some(tcp_probe("clients", 10, 6)),
         readiness_probe: Some(tcp_probe("clients", 5, 3)),
         resources: Some(container_resources(context)),
