@@ -9,10 +9,10 @@ mod place;
 mod pod;
 mod shop;
 
-pub use figures::starts;
+pub use figures::{Start, start_anew};
 pub use kubectl::{Forward, helm, kubectl, kubectl_json, kubectl_with, node};
 pub use load::{Load, Sold};
-pub use operator::{NAMESPACE, Operator};
+pub use operator::Operator;
 pub use place::Place;
 pub use pod::{pod, postgres};
-pub use shop::{Ledger, Shop};
+pub use shop::{Ledger, Shop, demo};

@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use storefront_testkit::eventually;
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::{Operator, Shop, kubectl::kubectl_with, pod};
+use crate::{Ledger, Operator, Shop, kubectl::kubectl_with, pod};
 
 const POD: &str = "shoppers";
 /// At the same time.
@@ -76,10 +76,27 @@ impl<'a> Load<'a> {
         self.sold.borrow().clone()
     }
 
-    /// Ends it, and says what was sold.
-    pub async fn stop(self) -> Result<Sold> {
+    /// Ends it. Nobody was turned away, and all that was paid is ordered and mailed, once each.
+    pub async fn all_served(self) -> Result<Ledger> {
+        let (sold, ledger) = self.end().await?;
+        ensure!(sold.failed.is_empty(), "failed: {:?}", sold.failed);
+        Ok(ledger)
+    }
+
+    /// Ends it where shoppers may have given up: what was paid is ordered and mailed all the same.
+    pub async fn all_paid_served(self) -> Result<Ledger> {
+        self.end().await.map(|(_, ledger)| ledger)
+    }
+
+    #[expect(clippy::print_stdout, reason = "how much was sold says what a test is worth")]
+    async fn end(self) -> Result<(Sold, Ledger)> {
         self.shop.kubectl(&format!("delete pod {POD} --grace-period=1")).await?;
-        Ok(self.sold.borrow().clone())
+        let sold = self.sold();
+        println!("{} purchases, {} given up by shoppers", sold.done, sold.failed.len());
+        let ledger = self.shop.settled().await?;
+        println!("{ledger:?}");
+        ensure!(ledger.paid >= sold.done.into(), "{ledger:?}, {} sold", sold.done);
+        Ok((sold, ledger))
     }
 }
 

@@ -5,13 +5,14 @@ use std::env;
 use anyhow::{Context, Result};
 
 use crate::{
+    figures::{Start, start_anew},
     kubectl::{helm, kubectl, kubectl_with},
     place::restricted,
     shop::memory_of,
 };
 
 /// Where the operator is.
-pub const NAMESPACE: &str = "storefront-system";
+pub(crate) const NAMESPACE: &str = "storefront-system";
 const RELEASE: &str = "storefront";
 
 /// A release of the chart. Tests run one after the other and share it.
@@ -71,6 +72,11 @@ impl Operator {
         helm(&["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout=120s"]).await?;
         let pods = "wait --for=delete pod --selector=app.kubernetes.io/name=storefront-operator";
         kubectl(&format!("{pods} --namespace={NAMESPACE} --timeout=60s")).await.map(drop)
+    }
+
+    /// Starts it anew, and says how long that took.
+    pub async fn start_anew(&self) -> Result<Start> {
+        start_anew(NAMESPACE, "app.kubernetes.io/name=storefront-operator").await
     }
 
     /// Memory that it really uses, in bytes.

@@ -10,7 +10,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use storefront_testkit::{Http, eventually_some};
 
-use crate::kubectl::{Forward, ROOT, kubectl, kubectl_json, kubectl_with, node, output};
+use crate::{
+    Operator, Place,
+    kubectl::{Forward, ROOT, kubectl, kubectl_json, kubectl_with, node, output},
+};
 
 /// From `kubectl apply` to a shop that sells, with the images there: 20 s on an idle machine of two cores.
 const READY_LIMIT: Duration = Duration::from_secs(180);
@@ -34,6 +37,15 @@ pub struct Ledger {
     pub mails: u64,
     /// Mails that came more than once.
     pub doubled: u64,
+}
+
+/// The operator, a place of its own for a test, and in it the demo's shop, which is ready.
+pub async fn demo(test: &str) -> Result<(Operator, Place, Shop)> {
+    let operator = Operator::installed().await?;
+    let place = Place::new(test).await?;
+    let shop = Shop::apply(&place.name, "demo").await?;
+    shop.ready().await?;
+    Ok((operator, place, shop))
 }
 
 impl Shop {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use storefront_e2e_tests::{Load, Operator, Place, Shop, kubectl_json};
+use storefront_e2e_tests::{Load, Shop, demo, kubectl_json};
 
 const GONE_LIMIT: Duration = Duration::from_secs(90);
 const KINDS: &str = "deployments,statefulsets,pods,services,serviceaccounts,networkpolicies,\
@@ -12,14 +12,10 @@ const KINDS: &str = "deployments,statefulsets,pods,services,serviceaccounts,netw
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn a_deleted_shop_comes_back_with_its_orders() -> Result<()> {
-    let operator = Operator::installed().await?;
-    let place = Place::new("deletion").await?;
-    let shop = Shop::apply(&place.name, "demo").await?;
-    shop.ready().await?;
+    let (operator, place, shop) = demo("deletion").await?;
     let load = Load::start(&operator, &shop).await?;
     load.goes_on(3).await;
-    load.stop().await?;
-    let ledger = shop.settled().await?;
+    let ledger = load.all_served().await?;
 
     shop.kubectl("delete storefront/demo --timeout=60s").await?;
     let selector = "--selector=app.kubernetes.io/instance=demo";

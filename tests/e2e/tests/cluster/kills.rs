@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use storefront_e2e_tests::{Load, Operator, Place, Shop};
+use anyhow::Result;
+use storefront_e2e_tests::{Load, demo};
 
 const BACK_LIMIT: Duration = Duration::from_secs(180);
 /// Services first, then what they stand on.
@@ -12,10 +12,7 @@ const PARTS: [&str; 7] = ["email", "order", "analytics", "payment", "gateway", "
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn nothing_that_was_paid_is_lost_or_doubled() -> Result<()> {
-    let operator = Operator::installed().await?;
-    let place = Place::new("kills").await?;
-    let shop = Shop::apply(&place.name, "demo").await?;
-    shop.ready().await?;
+    let (operator, place, shop) = demo("kills").await?;
     let load = Load::start(&operator, &shop).await?;
     for part in PARTS {
         load.goes_on(10).await;
@@ -30,10 +27,6 @@ async fn nothing_that_was_paid_is_lost_or_doubled() -> Result<()> {
         shop.wait("condition=Ready", "storefront/demo", BACK_LIMIT).await?;
     }
     load.goes_on(10).await;
-    let sold = load.stop().await?;
-    println!("{} purchases, {} given up by shoppers", sold.done, sold.failed.len());
-    let ledger = shop.settled().await?;
-    println!("{ledger:?}");
-    ensure!(ledger.paid >= sold.done.into(), "{ledger:?}, {} sold", sold.done);
+    load.all_paid_served().await?;
     place.leave()
 }

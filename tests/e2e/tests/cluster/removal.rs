@@ -1,15 +1,12 @@
 //! The operator goes and comes back; shops go on.
 
 use anyhow::{Result, ensure};
-use storefront_e2e_tests::{Load, Operator, Place, Shop};
+use storefront_e2e_tests::{Load, demo};
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn shops_outlive_their_operator() -> Result<()> {
-    let operator = Operator::installed().await?;
-    let place = Place::new("removal").await?;
-    let shop = Shop::apply(&place.name, "demo").await?;
-    shop.ready().await?;
+    let (operator, place, shop) = demo("removal").await?;
     let load = Load::start(&operator, &shop).await?;
     let (pods, versions) = (shop.pods().await?, shop.versions().await?);
 
@@ -23,8 +20,6 @@ async fn shops_outlive_their_operator() -> Result<()> {
     ensure!(shop.pods().await? == pods, "{pods:?} became {:?}", shop.pods().await?);
     let now = shop.versions().await?;
     ensure!(now == versions, "{versions:?} became {now:?}");
-    let sold = load.stop().await?;
-    ensure!(sold.failed.is_empty(), "failed: {:?}", sold.failed);
-    shop.settled().await?;
+    load.all_served().await?;
     place.leave()
 }

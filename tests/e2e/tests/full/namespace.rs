@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
-use storefront_e2e_tests::{Load, Operator, Place, Shop, kubectl};
+use storefront_e2e_tests::{Load, Place, Shop, demo, kubectl};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const GONE_LIMIT_S: u32 = 150;
@@ -12,10 +12,7 @@ const GONE_LIMIT_S: u32 = 150;
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e-full"]
 async fn a_namespace_ends_while_people_buy() -> Result<()> {
-    let operator = Operator::installed().await?;
-    let place = Place::new("namespace").await?;
-    let shop = Shop::apply(&place.name, "demo").await?;
-    shop.ready().await?;
+    let (operator, place, shop) = demo("namespace").await?;
     let load = Load::start(&operator, &shop).await?;
     load.goes_on(5).await;
     delete(&place.name).await?;
@@ -26,10 +23,7 @@ async fn a_namespace_ends_while_people_buy() -> Result<()> {
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e-full"]
 async fn a_namespace_ends_after_its_brokers() -> Result<()> {
-    let _operator = Operator::installed().await?;
-    let brokers = Place::new("theirs").await?;
-    let theirs = Shop::apply(&brokers.name, "demo").await?;
-    theirs.ready().await?;
+    let (_, brokers, theirs) = demo("theirs").await?;
     // Only the brokers of this shop are used, over the fence that its owner takes down.
     theirs.patch(&json!({"spec": {"networkPolicy": {"enabled": false}}})).await?;
     let place = Place::new("namespace").await?;

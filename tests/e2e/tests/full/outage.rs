@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use storefront_e2e_tests::{Load, Operator, Place, Shop};
+use storefront_e2e_tests::{Load, Shop, demo};
 use storefront_testkit::Http;
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -14,14 +14,10 @@ const CHECKOUTS: u32 = 10;
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e-full"]
 async fn payments_go_on_without_brokers() -> Result<()> {
-    let operator = Operator::installed().await?;
-    let place = Place::new("brokers").await?;
-    let shop = Shop::apply(&place.name, "demo").await?;
-    shop.ready().await?;
+    let (operator, place, shop) = demo("brokers").await?;
     let load = Load::start(&operator, &shop).await?;
     load.goes_on(3).await;
-    load.stop().await?;
-    let before = shop.settled().await?;
+    let before = load.all_served().await?;
 
     // An operator would start them again.
     shop.patch(&json!({"spec": {"paused": true}})).await?;
@@ -67,10 +63,7 @@ async fn buy(shop: &Shop, number: u32) -> Result<()> {
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e-full"]
 async fn brokers_and_database_move_while_people_buy() -> Result<()> {
-    let operator = Operator::installed().await?;
-    let place = Place::new("moves").await?;
-    let shop = Shop::apply(&place.name, "demo").await?;
-    shop.ready().await?;
+    let (operator, place, shop) = demo("moves").await?;
     let load = Load::start(&operator, &shop).await?;
     for (part, may_fail) in [("kafka", false), ("database", true)] {
         load.goes_on(10).await;
@@ -86,9 +79,6 @@ async fn brokers_and_database_move_while_people_buy() -> Result<()> {
         println!("{} purchases given up without {part}", failed.len());
         ensure!(may_fail || failed.is_empty(), "without {part}: {failed:?}");
     }
-    let sold = load.stop().await?;
-    let ledger = shop.settled().await?;
-    println!("{} purchases, {ledger:?}", sold.done);
-    ensure!(ledger.paid >= sold.done.into(), "{ledger:?}, {} sold", sold.done);
+    load.all_paid_served().await?;
     place.leave()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use storefront_e2e_tests::{Load, Operator, Place, Shop, kubectl_with, pod, postgres};
+use storefront_e2e_tests::{Load, demo, kubectl_with, pod, postgres};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// What a stranger may reach, and what not.
@@ -21,11 +21,8 @@ const CLOSED: [(&str, u16); 6] = [
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e-full"]
 async fn strangers_reach_the_gateway_and_nothing_else() -> Result<()> {
-    let operator = Operator::installed().await?;
-    let place = Place::new("policies").await?;
-    let shop = Shop::apply(&place.name, "demo").await?;
     // The operator reaches the brokers, too: without topics a shop is not ready.
-    shop.ready().await?;
+    let (operator, place, shop) = demo("policies").await?;
     let load = Load::start(&operator, &shop).await?;
     load.goes_on(10).await;
 
@@ -50,8 +47,7 @@ async fn strangers_reach_the_gateway_and_nothing_else() -> Result<()> {
     }
 
     load.goes_on(10).await;
-    let sold = load.stop().await?;
-    ensure!(sold.failed.is_empty(), "failed: {:?}", sold.failed);
+    load.all_served().await?;
     shop.visit().await?;
     shop.settled().await?;
     place.leave()

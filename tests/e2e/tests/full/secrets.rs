@@ -58,12 +58,8 @@ async fn nobody_notices_a_new_password() -> Result<()> {
     load.goes_on(20).await;
     ensure!(connections(&bank, "green").await? > 0);
 
-    let sold = load.stop().await?;
-    println!("{} purchases while the password was changed", sold.done);
-    ensure!(sold.failed.is_empty(), "failed: {:?}", sold.failed);
     ensure!(shop.pods().await? == pods, "restarted: {:?}", shop.pods().await?);
-    let ledger = shop.settled().await?;
-    ensure!(ledger.paid >= sold.done.into(), "{ledger:?}, {} sold", sold.done);
+    load.all_served().await?;
     place.leave()
 }
 
