@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -23,7 +23,10 @@ use storefront_operator::{
     plan::{Placement, plan},
     render::{Apis, Generated, Input, Options, render, yaml},
 };
-use storefront_testkit::{Kubernetes, define};
+use storefront_testkit::{
+    Kubernetes, define,
+    measure::{Usage, machine, write_section},
+};
 use tokio::process::Child;
 
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -35,9 +38,6 @@ const SINGLE: usize = 20;
 /// The two sides take turns, so that what else the machine does meets both.
 const ROUNDS: usize = 5;
 const REST: Duration = Duration::from_secs(60);
-/// Of the kernel's clock for processes, a second.
-const TICKS: f64 = 100.0;
-
 /// What is measured.
 #[derive(Parser)]
 struct Arguments {
@@ -68,7 +68,7 @@ async fn main() {
     let mut operator = Operator::start(&kubernetes);
     let single = one_by_one(&client).await;
     println!("one by one: {single:?}");
-    let empty = operator.memory_mb();
+    let empty = operator.usage().memory_mb;
     let (mut by_kubectl, mut by_operator) = (0.0, 0.0);
     for round in 0..ROUNDS {
         drop(operator);
@@ -86,10 +86,10 @@ async fn main() {
         by_operator += seconds;
     }
     let shops = shops / ROUNDS * ROUNDS;
-    let memory = operator.memory_mb();
-    let before = operator.cpu_s();
+    let memory = operator.usage().memory_mb;
+    let before = operator.usage().cpu_s;
     tokio::time::sleep(REST).await;
-    let rest = (operator.cpu_s() - before) / REST.as_secs_f64() * 100.0;
+    let rest = (operator.usage().cpu_s - before) / REST.as_secs_f64() * 100.0;
 
     let rows = [
         (
@@ -124,13 +124,13 @@ async fn main() {
     let rows = rows.map(|(what, measured)| format!("| {what} | {measured} |\n")).concat();
     let table = format!(
         "## The operator\n\n`make bench-operator` with {shops} Storefronts of {objects} objects each in {folders} \
-         namespaces, {}, in {ROUNDS} rounds that the sides begin in turn, on {}.\n\n| what | measured |\n|---|---|\n{rows}",
+         namespaces, {}, in {ROUNDS} rounds that the sides begin in turn, on {} that the API server and etcd share.\n\n| what | measured |\n|---|---|\n{rows}",
         profile(),
         machine()
     );
     println!("\n{table}");
     if let Some(path) = arguments.into {
-        write_section(&path, &table);
+        write_section(&path, &table).unwrap();
     }
 }
 
@@ -141,25 +141,6 @@ fn per_second(count: usize, seconds: f64) -> f64 {
 
 fn profile() -> &'static str {
     if cfg!(debug_assertions) { "built without optimization" } else { "built for release" }
-}
-
-fn machine() -> String {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!(
-        "{cores} cores of {} that the API server and etcd share",
-        model.map_or("some CPU", |model| model.1)
-    )
-}
-
-/// Puts the section in the place of the one with its heading, or at the end.
-fn write_section(path: &Path, section: &str) {
-    let text = fs::read_to_string(path).unwrap_or_else(|_| "# Benchmarks\n".into());
-    let heading = section.lines().next().unwrap_or_default();
-    let (before, rest) = text.split_once(&format!("{heading}\n")).unwrap_or((&text, ""));
-    let after = rest.find("\n## ").map_or("", |at| &rest[at..]);
-    fs::write(path, format!("{}\n\n{section}{after}", before.trim_end())).unwrap();
 }
 
 async fn until(what: &str, holds: impl AsyncFn() -> bool) {
@@ -297,30 +278,17 @@ impl Operator {
         Self(child.unwrap())
     }
 
-    fn read(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.0.id().unwrap())).unwrap()
-    }
-
-    fn memory_mb(&self) -> f64 {
-        let status = self.read("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    fn usage(&self) -> Usage {
+        Usage::of(self.0.id()).unwrap()
     }
 
     /// Waits until it uses less than a tenth of a core.
     async fn rests(&self) {
         until("the operator rests", async || {
-            let before = self.cpu_s();
+            let before = self.usage().cpu_s;
             tokio::time::sleep(Duration::from_secs(1)).await;
-            self.cpu_s() - before < 0.1
+            self.usage().cpu_s - before < 0.1
         })
         .await;
-    }
-
-    /// Seconds of CPU until now: fields 14 and 15 of proc(5)'s stat, behind a name in parentheses.
-    fn cpu_s(&self) -> f64 {
-        let stat = self.read("stat");
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS
     }
 }

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use storefront_contract::{Names, Topic};
-use storefront_testkit::{create_topics, free_ports, prefix};
+use storefront_testkit::{create_topics, free_ports, measure::machine, prefix};
 
 use crate::{
     Options,
-    load::{Measured, load, warm_up},
+    load::{Busy, Measured, load, warm_up},
     node,
-    process::{Process, Usage, machine, usage_of},
+    process::{Process, usage_of},
     programs,
     report::{median, table, thousands},
     servers::Servers,
@@ -20,27 +20,11 @@ const CHECKOUT: &str = include_str!("../load/checkout.lua");
 const STRIPE: &str = include_str!("../load/stripe.lua");
 
 struct Round {
-    busy: Measured,
+    busy: Busy,
     /// One request at a time.
     quiet: Measured,
-    cpu_s: f64,
-    end: Usage,
-    database_cpu_s: f64,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
-impl Round {
-    fn per_cpu_second(&self) -> f64 {
-        self.busy.requests as f64 / self.cpu_s
-    }
-
-    fn per_second(&self) -> f64 {
-        self.busy.requests as f64 / self.busy.seconds
-    }
-
-    fn database_share(&self) -> f64 {
-        self.database_cpu_s / self.busy.requests as f64 * 1e6
-    }
+    /// Of one checkout.
+    database_cpu_us: f64,
 }
 
 pub async fn measure(servers: &Servers, options: &Options) -> Result<String> {
@@ -96,11 +80,10 @@ pub async fn ready(service: &mut programs::Service) -> Result<()> {
 fn round(process: &Process, url: &str, options: &Options) -> Result<Round> {
     warm_up(url, CHECKOUT, CONNECTIONS)?;
     let quiet = load(url, CHECKOUT, 1, options.seconds)?;
-    let (before, database) = (process.usage()?, usage_of("postgres")?);
-    let busy = load(url, CHECKOUT, CONNECTIONS, options.seconds)?;
-    let (end, database_end) = (process.usage()?, usage_of("postgres")?);
-    let database_cpu_s = database_end.cpu_s - database.cpu_s;
-    Ok(Round { busy, quiet, cpu_s: end.cpu_s - before.cpu_s, end, database_cpu_s })
+    let before = usage_of("postgres")?;
+    let busy = Busy::measure(process, url, CHECKOUT, CONNECTIONS, options.seconds)?;
+    let database_cpu_s = usage_of("postgres")?.cpu_s - before.cpu_s;
+    Ok(Round { database_cpu_us: busy.each(database_cpu_s) * 1e6, busy, quiet })
 }
 
 fn section(rounds: &[Vec<Round>; 2], alone: &[Measured], options: &Options) -> String {
@@ -110,13 +93,17 @@ fn section(rounds: &[Vec<Round>; 2], alone: &[Measured], options: &Options) -> S
     let row = |side: usize, name: &str| {
         vec![
             name.to_owned(),
-            thousands(of(side, Round::per_cpu_second)),
-            format!("{:.1}", of(0, Round::per_cpu_second) / of(side, Round::per_cpu_second)),
-            thousands(of(side, Round::per_second)),
+            thousands(of(side, |round| round.busy.per_cpu_second())),
+            format!(
+                "{:.1}",
+                of(0, |round| round.busy.per_cpu_second())
+                    / of(side, |round| round.busy.per_cpu_second())
+            ),
+            thousands(of(side, |round| round.busy.per_second())),
             format!("{:.2} ms", of(side, |round| round.quiet.p50_ms)),
             format!("{:.2} ms", of(side, |round| round.quiet.p99_ms)),
             format!("{:.2} ms", of(side, |round| round.quiet.p99_ms) - stripe),
-            format!("{:.1} MB", of(side, |round| round.end.peak_mb)),
+            format!("{:.1} MB", of(side, |round| round.busy.end.peak_mb)),
         ]
     };
     let head = [
@@ -137,7 +124,7 @@ fn section(rounds: &[Vec<Round>; 2], alone: &[Measured], options: &Options) -> S
         options.rounds,
         options.seconds,
         machine(),
-        of(0, Round::database_share),
+        of(0, |round| round.database_cpu_us),
         alone(|load| load.p50_ms),
         table(&head, &[row(0, "payment"), row(1, "payment.js")])
     )

@@ -10,11 +10,15 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
 use storefront_contract::{Names, Topic};
-use storefront_testkit::{create_topics, prefix};
+use storefront_testkit::{
+    create_topics,
+    measure::{Usage, machine},
+    prefix,
+};
 
 use crate::{
     Options, node,
-    process::{Core, Process, Usage, machine, usage_of},
+    process::{Core, Process, usage_of},
     programs,
     report::{median, table, thousands},
     servers::Servers,

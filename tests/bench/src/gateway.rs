@@ -3,14 +3,14 @@
 use std::fs;
 
 use anyhow::Result;
-use storefront_testkit::free_ports;
+use storefront_testkit::{free_ports, measure::machine};
 use tempfile::TempDir;
 
 use crate::{
     Options,
-    load::{Measured, load, warm_up},
+    load::{Busy, warm_up},
     node,
-    process::{Core, Process, Usage, machine},
+    process::{Core, Process},
     programs::{self, Service},
     report::{median, table, thousands},
 };
@@ -21,28 +21,10 @@ const CONNECTIONS: u32 = 32;
 const PATH: &str = "/payment/verify?session_id=cs_test_a1b2c3d4e5f6";
 const SIDES: [&str; 3] = ["gateway", "nginx", "Express"];
 
-/// A round of one side.
-struct Round {
-    load: Measured,
-    cpu_s: f64,
-    end: Usage,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
-impl Round {
-    fn per_cpu_second(&self) -> f64 {
-        self.load.requests as f64 / self.cpu_s
-    }
-
-    fn per_second(&self) -> f64 {
-        self.load.requests as f64 / self.load.seconds
-    }
-}
-
 pub fn measure(options: &Options) -> Result<String> {
     let upstream = Nginx::start(Core::Other, include_str!("../load/upstream.conf"), "")?;
     let address = format!("127.0.0.1:{}", upstream.port);
-    let mut rounds: [Vec<Round>; 3] = Default::default();
+    let mut rounds: [Vec<Busy>; 3] = Default::default();
     for _ in 0..options.rounds {
         let mut service = gateway(&address)?;
         service.process.listening(service.http_port)?;
@@ -60,14 +42,14 @@ pub fn measure(options: &Options) -> Result<String> {
     Ok(section(&rounds, options))
 }
 
-fn section(rounds: &[Vec<Round>; 3], options: &Options) -> String {
-    let of = |side: usize, value: fn(&Round) -> f64| median(rounds[side].iter().map(value));
+fn section(rounds: &[Vec<Busy>; 3], options: &Options) -> String {
+    let of = |side: usize, value: fn(&Busy) -> f64| median(rounds[side].iter().map(value));
     let rows = SIDES.iter().enumerate().map(|(side, name)| {
         vec![
             (*name).to_owned(),
-            thousands(of(side, Round::per_cpu_second)),
-            format!("{:.2}", of(0, Round::per_cpu_second) / of(side, Round::per_cpu_second)),
-            thousands(of(side, Round::per_second)),
+            thousands(of(side, Busy::per_cpu_second)),
+            format!("{:.2}", of(0, Busy::per_cpu_second) / of(side, Busy::per_cpu_second)),
+            thousands(of(side, Busy::per_second)),
             format!("{:.2} ms", of(side, |round| round.load.p50_ms)),
             format!("{:.2} ms", of(side, |round| round.load.p99_ms)),
             format!("{:.1} MB", of(side, |round| round.end.peak_mb)),
@@ -97,13 +79,10 @@ fn gateway(upstream: &str) -> Result<Service> {
     programs::start("gateway", &[routes, ("PAGES", "false".into())])
 }
 
-fn round(process: &Process, port: u16, options: &Options) -> Result<Round> {
+fn round(process: &Process, port: u16, options: &Options) -> Result<Busy> {
     let url = format!("http://127.0.0.1:{port}{PATH}");
     warm_up(&url, "", CONNECTIONS)?;
-    let before = process.usage()?;
-    let measured = load(&url, "", CONNECTIONS, options.seconds)?;
-    let end = process.usage()?;
-    Ok(Round { load: measured, cpu_s: end.cpu_s - before.cpu_s, end })
+    Busy::measure(process, &url, "", CONNECTIONS, options.seconds)
 }
 
 /// An nginx with one worker.

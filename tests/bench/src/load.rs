@@ -4,6 +4,9 @@ use std::{fs, process::Command};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
+use storefront_testkit::measure::Usage;
+
+use crate::process::Process;
 
 const SUMMARY: &str = include_str!("../load/summary.lua");
 const WARM_UP_S: u32 = 2;
@@ -17,6 +20,43 @@ pub struct Measured {
     pub p99_ms: f64,
     /// No connection, no answer, or not a 2xx or 3xx.
     pub failed: u64,
+}
+
+/// A load, and what the process that bore it used.
+pub struct Busy {
+    pub load: Measured,
+    pub cpu_s: f64,
+    /// All of its life until the load's end.
+    pub end: Usage,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
+impl Busy {
+    pub fn measure(
+        process: &Process,
+        url: &str,
+        script: &str,
+        connections: u32,
+        seconds: u32,
+    ) -> Result<Self> {
+        let before = process.usage()?;
+        let load = load(url, script, connections, seconds)?;
+        let end = process.usage()?;
+        Ok(Self { load, cpu_s: end.cpu_s - before.cpu_s, end })
+    }
+
+    pub fn per_cpu_second(&self) -> f64 {
+        self.load.requests as f64 / self.cpu_s
+    }
+
+    pub fn per_second(&self) -> f64 {
+        self.load.requests as f64 / self.load.seconds
+    }
+
+    /// A request's share of something.
+    pub fn each(&self, sum: f64) -> f64 {
+        sum / self.load.requests as f64
+    }
 }
 
 /// A load before the one that counts: caches, connections, just-in-time compilers.

@@ -10,9 +10,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use storefront_testkit::measure::{Usage, cores};
 
-/// Of the kernel's clock for processes, a second (`sysconf(_SC_CLK_TCK)` on every Linux that runs Rust).
-const TICKS: f64 = 100.0;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Where a process runs.
@@ -27,16 +26,6 @@ pub enum Core {
 /// A process that ends with this value.
 pub struct Process {
     child: Child,
-}
-
-/// What a process and its children have used until now.
-#[derive(Clone, Copy)]
-pub struct Usage {
-    pub cpu_s: f64,
-    /// Resident, now.
-    pub memory_mb: f64,
-    /// Resident, the largest so far.
-    pub peak_mb: f64,
 }
 
 impl Process {
@@ -87,6 +76,7 @@ impl Process {
         }
     }
 
+    /// With its children.
     pub fn usage(&self) -> Result<Usage> {
         let children = children()?;
         let mut family = vec![self.child.id()];
@@ -95,7 +85,7 @@ impl Process {
             family.extend(children.get(pid).into_iter().flatten());
             at += 1;
         }
-        usage(family)
+        Usage::of(family)
     }
 }
 
@@ -124,30 +114,7 @@ pub fn usage_of(name: &str) -> Result<Usage> {
     family.retain(|pid| {
         fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
     });
-    usage(family)
-}
-
-fn usage(family: Vec<u32>) -> Result<Usage> {
-    let mut sum = Usage { cpu_s: 0.0, memory_mb: 0.0, peak_mb: 0.0 };
-    for pid in family {
-        // One that has ended meanwhile has given its time to its parent.
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
-        // proc(5): after the name in parentheses, utime and stime are the 12th and 13th.
-        let fields: Vec<_> =
-            stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok());
-        let (user, system) = ticks(11).zip(ticks(12)).context("no times in /proc/PID/stat")?;
-        sum.cpu_s += (user + system) / TICKS;
-        sum.memory_mb += megabytes(&status, "VmRSS:");
-        sum.peak_mb += megabytes(&status, "VmHWM:");
-    }
-    Ok(sum)
-}
-
-fn megabytes(status: &str, name: &str) -> f64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1024.0
+    Usage::of(family)
 }
 
 fn children() -> Result<HashMap<u32, Vec<u32>>> {
@@ -164,12 +131,7 @@ fn children() -> Result<HashMap<u32, Vec<u32>>> {
 }
 
 fn last_core() -> usize {
-    thread::available_parallelism().map_or(1, usize::from).max(cores()) - 1
-}
-
-fn cores() -> usize {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    text.lines().filter(|line| line.starts_with("processor")).count()
+    cores() - 1
 }
 
 /// This process and all that it starts without a core of their own leave the last core alone.
@@ -188,11 +150,4 @@ pub fn keep_off_the_last_core() -> Result<()> {
         .context("the bench needs taskset (Debian: util-linux)")?;
     anyhow::ensure!(status.success(), "taskset failed");
     Ok(())
-}
-
-/// For the head of the tables.
-pub fn machine() -> String {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    format!("{} cores of {}", cores(), model.map_or("some CPU", |model| model.1))
 }

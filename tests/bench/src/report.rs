@@ -1,8 +1,9 @@
 //! Tables, on the terminal and in the document.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
+use storefront_testkit::measure::write_section;
 
 /// What was measured goes here, as Markdown.
 pub struct Report {
@@ -18,17 +19,8 @@ impl Report {
     pub fn section(&mut self, text: &str) -> Result<()> {
         println!("\n{text}");
         let Some(path) = &self.into else { return Ok(()) };
-        let document = fs::read_to_string(path).unwrap_or_else(|_| "# Benchmarks\n".into());
-        fs::write(path, with_section(&document, text))?;
-        Ok(())
+        write_section(path, text)
     }
-}
-
-fn with_section(document: &str, section: &str) -> String {
-    let heading = section.lines().next().unwrap_or_default();
-    let (before, rest) = document.split_once(&format!("{heading}\n")).unwrap_or((document, ""));
-    let after = rest.find("\n## ").map_or("", |at| &rest[at..]);
-    format!("{}\n\n{}\n{after}", before.trim_end(), section.trim_end())
 }
 
 /// A table of Markdown.
@@ -62,15 +54,6 @@ pub fn thousands(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_section_takes_the_place_of_the_one_with_its_heading() {
-        let document = "# Benchmarks\n\n## A\n\nold\n\n## B\n\nstays\n";
-        let expected = "# Benchmarks\n\n## A\n\nnew\n\n## B\n\nstays\n";
-        assert_eq!(with_section(document, "## A\n\nnew\n"), expected);
-        assert_eq!(with_section(expected, "## A\n\nnew\n"), expected);
-        assert_eq!(with_section("# Benchmarks\n", "## C\n\nx"), "# Benchmarks\n\n## C\n\nx\n");
-    }
 
     #[test]
     fn numbers_are_written_for_people() {

@@ -8,11 +8,11 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 use storefront_contract::{Names, ServiceId, Topic};
-use storefront_testkit::{create_topics, free_ports, prefix, produce};
+use storefront_testkit::{create_topics, free_ports, measure::machine, prefix, produce};
 
 use crate::{
     Options, checkout, events, node,
-    process::{Process, machine},
+    process::Process,
     programs,
     report::{median, table},
     servers::Servers,

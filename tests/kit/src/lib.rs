@@ -29,6 +29,7 @@ mod jars;
 mod kafka;
 mod kubernetes;
 mod letters;
+pub mod measure;
 mod mute;
 mod ports;
 mod postgres;
