@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use lettre::message::Mailbox;
-use storefront_contract::{EmailSuccessful, Incoming, Invalid, settings::Branding};
-use storefront_runtime::{Database, DatabaseError, Outbox, OutboxError, Shutdown, TraceContext};
+use storefront_contract::{EmailSuccessful, Incoming, Invalid, ServiceId, settings::Branding};
+use storefront_runtime::{
+    Database, DatabaseError, Outbox, OutboxError, Shutdown, TraceContext,
+    failpoint::{self, Step},
+};
 use url::Url;
 
 use crate::{
@@ -88,6 +91,7 @@ impl Finished {
 impl Desk {
     /// Tries to send a claimed mail and writes down what became of it.
     pub async fn send(self: Arc<Self>, mail: Claimed, abandon: Shutdown) -> Reached {
+        failpoint::reach(ServiceId::Email, Step::MailClaimed);
         let finished = match self.attempt(&mail, &abandon).await {
             Ok(finished) => finished,
             // The address could not be looked up: nothing was tried.
@@ -126,6 +130,9 @@ impl Desk {
             }
         };
         let outcome = self.smtp.deliver(&parcel, abandon).await;
+        if outcome == Outcome::Accepted {
+            failpoint::reach(ServiceId::Email, Step::MailAccepted);
+        }
         let now = self.clock.now();
         let verdict = self.policy.after(&outcome, mail.standing, now, fastrand::f64());
         let (reached, answer) = match outcome {
@@ -172,7 +179,10 @@ impl Desk {
             match self.write(mail, end, finished).await {
                 // Not ours any more: unless an earlier write, whose answer was lost, had succeeded.
                 Ok(false) if write == 1 => return lost(mail),
-                Ok(_) => return self.tell(mail, end, finished),
+                Ok(_) => {
+                    failpoint::reach(ServiceId::Email, Step::MailCommitted);
+                    return self.tell(mail, end, finished);
+                }
                 Err(error) if is_temporary(&error) && write < WRITES_MAX => {
                     tokio::time::sleep(wait).await;
                 }
@@ -204,6 +214,7 @@ impl Desk {
                     match (end, sent_event(mail, finished, now)) {
                         (End::Sent, Some(event)) => {
                             self.outbox.insert(tx, &[(event, Some(trace))]).await?;
+                            failpoint::reach(ServiceId::Email, Step::MailWritten);
                         }
                         (End::Failed { reason, dead_lettered: true }, _) => {
                             if let Some(record) = mail.record.clone() {

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, Method, Request, Response, Uri, Version, header, request::Parts};
 use hyper::body::Incoming;
-use storefront_contract::settings::Cidr;
+use storefront_contract::{ServiceId, settings::Cidr};
 use storefront_runtime::{
     TraceContext,
+    failpoint::{self, Step},
     http::{Connection, Exchange},
     trace::TRACEPARENT,
 };
@@ -41,7 +42,9 @@ impl Proxy {
         let (mut parts, body) = request.into_parts();
         self.prepare(&mut parts, target, context, connection, upstream);
         let request = Request::from_parts(parts, RequestBody::from(body));
+        failpoint::reach(ServiceId::Gateway, Step::Forwarding);
         let mut response = self.exchange(request, &connection.exchange, upstream).await?;
+        failpoint::reach(ServiceId::Gateway, Step::Answered);
         headers::clean_response(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         Ok(response)

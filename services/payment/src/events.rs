@@ -5,7 +5,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use storefront_runtime::DatabaseError;
+use storefront_contract::ServiceId;
+use storefront_runtime::{
+    DatabaseError,
+    failpoint::{self, Step},
+};
 
 use crate::{
     app::App,
@@ -80,6 +84,7 @@ impl App {
         if !self.events.begin(&stored).await? {
             return Ok(Taken::Duplicate);
         }
+        failpoint::reach(ServiceId::Payment, Step::EventStored);
         let found = self.fulfil(session_id, Asker::Event(created)).await;
         let taken = match found.map_err(TakeError::Fulfil)? {
             Found::Ours(_) => Taken::Done,
@@ -88,6 +93,7 @@ impl App {
             Found::Known(_) => return Err(TakeError::Fulfil(Arc::new(FulfilError::Busy))),
         };
         self.events.finish(&event.id).await?;
+        failpoint::reach(ServiceId::Payment, Step::EventDone);
         Ok(taken)
     }
 }

@@ -61,6 +61,7 @@ pub mod admin;
 mod backoff;
 pub mod consumer;
 pub mod db;
+pub mod failpoint;
 pub mod handler;
 pub mod health;
 pub mod http;

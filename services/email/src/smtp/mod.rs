@@ -18,8 +18,11 @@ use lettre::{
         extension::{Extension, MailParameter},
     },
 };
-use storefront_contract::settings::SmtpSettings;
-use storefront_runtime::{SecretError, Shutdown};
+use storefront_contract::{ServiceId, settings::SmtpSettings};
+use storefront_runtime::{
+    SecretError, Shutdown,
+    failpoint::{self, Step},
+};
 
 pub use self::outcome::{Answer, Outcome};
 use self::{
@@ -131,8 +134,10 @@ impl Smtp {
         }
         smtp.command(Mail::new(Some(parcel.from.clone()), parameters)).await?;
         smtp.command(Rcpt::new(parcel.to.clone(), Vec::new())).await?;
+        failpoint::reach(ServiceId::Email, Step::MailOffered);
         expect(354, &smtp.command(Data).await?)?;
         *phase = Phase::Content;
+        failpoint::reach(ServiceId::Email, Step::MailBegun);
         expect(250, &smtp.message(&parcel.bytes).await?)
     }
 }

@@ -14,8 +14,11 @@ mod theme;
 use askama::Template;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use storefront_contract::settings::Branding;
-use storefront_runtime::Problem;
+use storefront_contract::{ServiceId, settings::Branding};
+use storefront_runtime::{
+    Problem,
+    failpoint::{self, Step},
+};
 
 pub use self::ask::Services;
 use self::{
@@ -137,6 +140,7 @@ impl Pages {
     ) -> Result<Response<AnswerBody>, askama::Error> {
         let session = query::session_id(query);
         let known = success::look(services, session.as_deref()).await;
+        failpoint::reach(ServiceId::Gateway, Step::PageFilled);
         let session = session.unwrap_or_default();
         let (status, html) = success::page((&self.theme).into(), &session, known)?;
         Ok(page(status, html))

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use storefront_contract::ServiceId;
+use storefront_runtime::failpoint::{self, Step};
 use tokio::time::Instant;
 
 use super::CreateError;
@@ -53,7 +55,10 @@ impl App {
         let mut payment = payment;
         loop {
             match self.stripe.create(&prepared, &payment.stripe_key(), deadline).await {
-                Ok(session) => return self.store_session(payment, session).await,
+                Ok(session) => {
+                    failpoint::reach(ServiceId::Payment, Step::SessionMade);
+                    return self.store_session(payment, session).await;
+                }
                 Err(StripeError::KeySpent { status, .. }) if payment.attempt < KEYS_MAX => {
                     tracing::warn!(payment.id, status, "Stripe's answer for a key is useless");
                     if !self.payments.next_attempt(&payment.id, payment.attempt).await? {
@@ -93,6 +98,7 @@ impl App {
         if !self.payments.open(&payment.id, opened).await? {
             return self.reread(payment).await;
         }
+        failpoint::reach(ServiceId::Payment, Step::SessionStored);
         let (state, session_id) = (State::Open, Some(session_id));
         let payment = Payment { state, session_id, expires_at_ms, url: session.url, ..payment };
         self.announce(&payment);

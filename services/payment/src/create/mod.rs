@@ -6,7 +6,11 @@ mod finish;
 
 use std::sync::Arc;
 
-use storefront_runtime::trace;
+use storefront_contract::ServiceId;
+use storefront_runtime::{
+    failpoint::{self, Step},
+    trace,
+};
 use tokio::time::{Duration, Instant};
 
 pub use finish::Finished;
@@ -95,6 +99,7 @@ impl App {
         let id = uuid::Uuid::new_v4().simple().to_string();
         for _ in 0..SLIPS_MAX {
             if let Some(payment) = self.store_new(&id, request, key, &fingerprint).await? {
+                failpoint::reach(ServiceId::Payment, Step::CartStored);
                 return self.finish_for_shopper(payment, deadline).await;
             }
             // Only a key can be in the way of a new row.

@@ -11,7 +11,11 @@ mod unknown;
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use storefront_runtime::{DatabaseError, OutboxError};
+use storefront_contract::ServiceId;
+use storefront_runtime::{
+    DatabaseError, OutboxError,
+    failpoint::{self, Step},
+};
 use tokio::time::Instant;
 
 use self::{flights::Flights, looks::Looks, unknown::Unknown};
@@ -203,8 +207,10 @@ impl App {
         deadline: Instant,
     ) -> Result<Option<Payment>, FulfilError> {
         let claimed = payment.id.clone();
+        failpoint::reach(ServiceId::Payment, Step::SessionClaimed);
         match self.stripe.session(id, deadline).await {
             Ok(session) => {
+                failpoint::reach(ServiceId::Payment, Step::SessionAsked);
                 let settled = self.settle(payment, &session, asker).await;
                 if settled.is_err() {
                     // Whether it was stored may not be known; whoever asks next need not wait for us.

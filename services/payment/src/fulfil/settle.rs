@@ -1,8 +1,11 @@
 //! Stripe's answer into the row, and, when it says paid, the event into the outbox with it.
 
 use jiff::Timestamp;
-use storefront_contract::{Money, PaymentSuccessful, ids::order_id};
-use storefront_runtime::TraceContext;
+use storefront_contract::{Money, PaymentSuccessful, ServiceId, ids::order_id};
+use storefront_runtime::{
+    TraceContext,
+    failpoint::{self, Step},
+};
 
 use super::{Asker, FulfilError};
 use crate::{
@@ -81,11 +84,14 @@ impl App {
                     let moved = store::settle(tx, payment, settled).await?;
                     if moved {
                         self.outbox.insert(tx, event).await?;
+                        failpoint::reach(ServiceId::Payment, Step::PaymentWritten);
                     }
                     Ok::<_, FulfilError>(moved)
                 })
             });
-            work.await?
+            let stored = work.await?;
+            failpoint::reach(ServiceId::Payment, Step::PaymentCommitted);
+            stored
         };
         if !stored {
             return Ok(None);

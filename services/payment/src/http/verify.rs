@@ -10,8 +10,12 @@ use axum::{
 use http::{StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
-use storefront_contract::{CartLine, Currency, Shop, ids::order_id};
-use storefront_runtime::{Problem, http::Json};
+use storefront_contract::{CartLine, Currency, ServiceId, Shop, ids::order_id};
+use storefront_runtime::{
+    Problem,
+    failpoint::{self, Step},
+    http::Json,
+};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -66,6 +70,9 @@ pub(super) async fn verify(
 
 fn answer(shop: &Shop, id: &SessionId, payment: &Payment) -> Response {
     let status = payment.state.shown();
+    if status == "paid" {
+        failpoint::reach(ServiceId::Payment, Step::PaymentTold);
+    }
     let answer = Answer {
         status,
         order_id: order_id(shop, id.as_str()),

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use axum::{body::Bytes, extract::State};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use storefront_runtime::{Problem, Secret};
+use storefront_contract::ServiceId;
+use storefront_runtime::{
+    Problem, Secret,
+    failpoint::{self, Step},
+};
 
 use super::problems;
 use crate::{
@@ -39,6 +43,7 @@ pub(super) async fn webhook(
             app.metrics.webhook_refused("no-event");
             no_event()
         })?;
+    failpoint::reach(ServiceId::Payment, Step::EventVerified);
     match app.take_event(&event).await {
         Ok(_) => Ok(StatusCode::OK),
         Err(error) => Err(problems::take(&error)),

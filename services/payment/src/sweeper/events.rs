@@ -3,6 +3,8 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use storefront_contract::ServiceId;
+use storefront_runtime::failpoint::{self, Step};
 use tokio::time::Instant;
 
 use super::Sweeper;
@@ -147,7 +149,11 @@ impl Sweeper {
                 tracing::error!(event.id, reason, "an event of Stripe's is passed over");
                 Ok(())
             }
-            taken => Ok(taken.map(drop)?),
+            taken => {
+                taken?;
+                failpoint::reach(ServiceId::Payment, Step::EventFollowed);
+                Ok(())
+            }
         }
     }
 

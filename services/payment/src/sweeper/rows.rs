@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use storefront_contract::ServiceId;
+use storefront_runtime::failpoint::{self, Step};
 use tokio::time::Instant;
 
 use super::Sweeper;
@@ -55,6 +57,7 @@ impl Sweeper {
     }
 
     async fn sweep_row(&self, payment: Payment) {
+        failpoint::reach(ServiceId::Payment, Step::RowsTaken);
         self.pace.wait().await;
         let id = payment.id.clone();
         let outcome = match (&payment.session_id, payment.state) {

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     Service,
     db::{Database, DatabaseError, Tx},
+    failpoint::{self, Step},
     handler::{Failure, Handler, Outgoing, Received, Sender},
     store::{
         inbox::{self, State},
@@ -130,6 +131,7 @@ impl<H: Handler> Engine<H> {
         }
         self.settle(records, &fates, &mut results);
         self.store(&mut tx, &fates, results, now).await?;
+        failpoint::reach(self.service.id, Step::EventsWritten);
         tx.commit().await?;
         Ok(fates.into_iter().map(|fate| fate.outcome).collect())
     }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     db::{DatabaseError, Kind},
+    failpoint::{self, Step},
     handler::Handler,
     metrics::{EventLabels, ReasonLabels},
     store::offsets::{self, Advance},
@@ -38,7 +39,9 @@ impl<H: Handler> Consumer<H> {
     /// Handles a batch to its end. `Some` when the client must not be used any more.
     pub(super) fn handle(&self, client: &Client, mut batch: Vec<Entry<'_>>) -> Option<End> {
         let options = &self.engine.options;
+        let service = self.engine.service.id;
         let mut backoff = Backoff::new(options.pause_first, options.pause_most);
+        failpoint::reach(service, Step::EventsPolled);
         // How many records at the front are to be tried one by one.
         let mut singly = 0;
         let mut conflicts = 0;
@@ -54,7 +57,9 @@ impl<H: Handler> Consumer<H> {
             let result = self.runtime.block_on(self.engine.attempt(&placed, &steps, mode));
             match result {
                 Ok(outcomes) => {
+                    failpoint::reach(service, Step::EventsCommitted);
                     self.committed(client, &placed, &outcomes, &steps);
+                    failpoint::reach(service, Step::OffsetsCopied);
                     drop(placed);
                     batch.drain(..size);
                     singly = singly.saturating_sub(size);

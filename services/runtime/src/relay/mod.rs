@@ -166,6 +166,7 @@ impl Outbox {
                     health.up();
                     tracing::debug!(fence, "sending the outbox");
                     let mut relay = Relay {
+                        service: self.service.id,
                         database: &self.database,
                         settings: &self.settings,
                         metrics: self.service.metrics.events(),

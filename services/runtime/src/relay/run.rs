@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use storefront_contract::settings::KafkaSettings;
+use storefront_contract::{ServiceId, settings::KafkaSettings};
 use tokio::{sync::mpsc, time::sleep_until};
 
 use super::{
@@ -45,6 +45,7 @@ pub(super) const CHANNEL: &str = "outbox";
 
 /// All that one holder of the lease needs and remembers.
 pub(super) struct Relay<'a> {
+    pub service: ServiceId,
     pub database: &'a Database,
     pub settings: &'a KafkaSettings,
     pub metrics: &'a EventMetrics,

@@ -14,7 +14,12 @@ use super::{
     run::{Line, Relay},
     window::{Flight, Key, Turn},
 };
-use crate::{db::DatabaseError, store::outbox, text::chain};
+use crate::{
+    db::DatabaseError,
+    failpoint::{self, Step},
+    store::outbox,
+    text::chain,
+};
 
 /// Most rows read at once.
 const PAGE: u32 = 1000;
@@ -39,6 +44,9 @@ impl Relay<'_> {
         let now = Instant::now();
         let waiting = self.window.waiting_topics(now);
         let rows = outbox::ready(self.database, self.window.excluded(), waiting, PAGE).await?;
+        if !rows.is_empty() {
+            failpoint::reach(self.service, Step::OutboxRead);
+        }
         let mut held = Vec::new();
         let mut result = if rows.is_empty() { Filled::All } else { Filled::Part };
         for stored in &rows {
@@ -72,6 +80,9 @@ impl Relay<'_> {
                 Refusal::Temporary => break,
             }
         }
+        if self.window.in_flight() > 0 {
+            failpoint::reach(self.service, Step::OutboxSent);
+        }
         if !held.is_empty() {
             outbox::hold(self.database, held).await?;
         }
@@ -102,8 +113,10 @@ impl Relay<'_> {
 
     async fn delete(&mut self, freed: Vec<Key>) -> Result<(), DatabaseError> {
         if !self.window.acknowledged().is_empty() {
+            failpoint::reach(self.service, Step::OutboxAcknowledged);
             outbox::delete(self.database, self.window.acknowledged().to_vec()).await?;
             self.window.deleted();
+            failpoint::reach(self.service, Step::OutboxDeleted);
         }
         for (topic, key) in freed {
             tracing::info!(topic, "a refused message was taken after all; its key goes on");
