@@ -6,6 +6,7 @@ use std::{
     env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use crate::{
     folder::Folder,
+    ports,
     process::{Program, Supervised, log_of},
 };
 
@@ -141,7 +143,7 @@ impl Dev {
         let program = self.program.to_string_lossy().into_owned();
         let mut words = vec![program, "dev".into(), manifest, "--output".into(), "json".into()];
         words.extend(["--data".into(), self.folder.text("data")]);
-        for (flag, address) in LISTEN_FLAGS.iter().zip(self.ready.listeners()) {
+        for (flag, address) in LISTEN_FLAGS.iter().zip(self.ready.listeners()?) {
             words.extend([(*flag).to_owned(), address]);
         }
         words.extend(self.options.arguments.iter().cloned());
@@ -171,6 +173,17 @@ impl Dev {
     /// `kill -9`.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.server.take().context("it does not run")?.kill()
+    }
+
+    /// Waits until it ends by itself, and says how.
+    pub async fn ended(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        let server = self.server.as_mut().context("it does not run")?;
+        while server.check_running().is_ok() {
+            anyhow::ensure!(Instant::now() < deadline, "storefront dev still runs after {limit:?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.server.take().context("it does not run")?.wait()
     }
 
     /// Ctrl-C: ends it cleanly; fails when it does not end with success in time.
@@ -209,16 +222,17 @@ impl Drop for Dev {
 }
 
 impl Ready {
-    /// The addresses to listen on at the next start; free ports at the first.
-    fn listeners(&self) -> [String; 6] {
+    /// The addresses to listen on at the next start; at the first, ports that no outgoing connection takes while it is
+    /// killed.
+    fn listeners(&self) -> anyhow::Result<[String; 6]> {
         let Self { gateway, kafka, sandbox, inbox, smtp, console, .. } = self;
-        [gateway, kafka, sandbox, inbox, smtp, console].map(|address| {
-            let address = address.trim_start_matches("http://");
-            match address.parse::<SocketAddr>() {
-                Ok(address) => address.to_string(),
-                Err(_) => "127.0.0.1:0".into(),
-            }
-        })
+        let said = [gateway, kafka, sandbox, inbox, smtp, console];
+        let mut free = ports::free::<6>()?.into_iter();
+        Ok(said.map(|address| {
+            let address = address.trim_start_matches("http://").parse::<SocketAddr>();
+            let port = free.next().unwrap_or_default();
+            address.map_or_else(|_| format!("127.0.0.1:{port}"), |address| address.to_string())
+        }))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A real Apache Kafka: one node, broker and controller in one JVM, tuned to start fast and stay small.
+//! A real Apache Kafka: one node, or three, each broker and controller in one JVM, tuned to start fast and stay small.
 
 use std::{
     collections::BTreeMap,
@@ -52,6 +52,8 @@ pub(crate) struct More {
     pub(crate) properties: String,
     /// SCRAM users, as Kafka's own tool takes them.
     pub(crate) users: Vec<String>,
+    /// The cluster's id, where it is not one of its own.
+    pub(crate) cluster: Option<String>,
 }
 
 impl Kafka {
@@ -93,6 +95,20 @@ impl Kafka {
         Ok((kafka, severers.map_err(|_| anyhow::anyhow!("there are others than asked for"))?))
     }
 
+    /// Three brokers of one cluster, each of which a test may kill: two of them can elect leaders, and what is written to internal
+    /// topics is on two before it is acknowledged.
+    pub async fn three() -> anyhow::Result<[Self; 3]> {
+        let mut problem = anyhow::anyhow!("no attempt was made");
+        for _ in 0..START_ATTEMPTS {
+            let [first, second, third] = three_formatted()?;
+            match tokio::try_join!(first.start(), second.start(), third.start()) {
+                Ok(((), (), ())) => return Ok([first, second, third]),
+                Err(error) => problem = error,
+            }
+        }
+        Err(problem)
+    }
+
     /// The same with more; `more` is asked again for each attempt, and may write into the folder.
     pub(crate) async fn with(
         more: impl FnMut(&Folder) -> anyhow::Result<More>,
@@ -109,16 +125,18 @@ impl Kafka {
             let folder = Folder::new("kafka")?;
             let [client, controller] = ports::free()?;
             format(&folder, client, controller, &more(&folder)?)?;
-            let kafka = Self {
-                bootstrap: format!("127.0.0.1:{client}"),
-                own: Some(Arc::new(Own { server: Slot::default(), flags, folder })),
-            };
+            let kafka = Self::formatted(client, flags, folder);
             match kafka.start().await {
                 Ok(()) => return Ok(kafka),
                 Err(error) => problem = error,
             }
         }
         Err(problem)
+    }
+
+    fn formatted(client: u16, flags: &'static [&'static str], folder: Folder) -> Self {
+        let own = Own { server: Slot::default(), flags, folder };
+        Self { bootstrap: format!("127.0.0.1:{client}"), own: Some(Arc::new(own)) }
     }
 
     pub(crate) fn at(bootstrap: String) -> Self {
@@ -162,6 +180,23 @@ impl Kafka {
     /// Goes on after `pause`.
     pub fn resume(&self) -> anyhow::Result<()> {
         self.own()?.server.signal("CONT")
+    }
+
+    /// From now on no byte can be written to its files, as on a disk that is full (`EFBIG` for `ENOSPC`; a small disk would need
+    /// rights that tests do not have). Started again, it has room.
+    pub fn fill_disk(&self) -> anyhow::Result<()> {
+        self.own()?.server.limit("fsize", 0)
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&self, limit: Duration) -> anyhow::Result<()> {
+        let own = self.own()?;
+        let deadline = Instant::now() + limit;
+        while own.server.check_running().is_ok() {
+            anyhow::ensure!(Instant::now() < deadline, "Apache Kafka still runs after {limit:?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// The names of the requests that a broker which writes them down has answered, such as `CreateTopics`, the
@@ -215,8 +250,7 @@ fn format(folder: &Folder, client: u16, controller: u16, more: &More) -> anyhow:
         .replace("{controller}", &controller.to_string())
         .replace("{data}", &folder.text("data"));
     fs::write(&settings, text + &more.properties)?;
-    // Any 16 bytes in base64, others for each: clients tell clusters apart by them.
-    let cluster: String = (0..21).map(|_| fastrand::alphanumeric()).chain(['A']).collect();
+    let cluster = more.cluster.clone().unwrap_or_else(new_cluster);
     let mut words = vec!["kafka.tools.StorageTool", "format", "-t", &cluster, "-c", &settings];
     words.extend(more.users.iter().flat_map(|user| ["--add-scram", user]));
     let words = java(&[], &words)?;
@@ -230,6 +264,27 @@ fn format(folder: &Folder, client: u16, controller: u16, more: &More) -> anyhow:
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())
+}
+
+/// Any 16 bytes in base64, others for each: clients tell clusters apart by them.
+fn new_cluster() -> String {
+    (0..21).map(|_| fastrand::alphanumeric()).chain(['A']).collect()
+}
+
+fn three_formatted() -> anyhow::Result<[Kafka; 3]> {
+    let [a, b, c, first, second, third] = ports::free()?;
+    let voters = format!("1@127.0.0.1:{first},2@127.0.0.1:{second},3@127.0.0.1:{third}");
+    let cluster = new_cluster();
+    let broker = |node: u8, client, controller| {
+        let folder = Folder::new("kafka")?;
+        let properties = include_str!("three.properties")
+            .replace("{node}", &node.to_string())
+            .replace("{voters}", &voters);
+        let more = More { properties, cluster: Some(cluster.clone()), ..More::default() };
+        format(&folder, client, controller, &more)?;
+        anyhow::Ok(Kafka::formatted(client, &[], folder))
+    };
+    Ok([broker(1, a, first)?, broker(2, b, second)?, broker(3, c, third)?])
 }
 
 fn serve<'a>(folder: &'a Folder, flags: &[&str]) -> anyhow::Result<Program<'a>> {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     message::{Header, Headers as _, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
@@ -69,6 +69,14 @@ impl Letter {
 
 /// Every record from the start of each partition to its end.
 pub fn read_topic(brokers: &str, topic: &str) -> anyhow::Result<Vec<Letter>> {
+    Ok(read_topics(brokers, &[topic])?.remove(topic).unwrap_or_default())
+}
+
+/// The same of several topics, by one client.
+pub fn read_topics(
+    brokers: &str,
+    topics: &[&str],
+) -> anyhow::Result<BTreeMap<String, Vec<Letter>>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "tests-reader")
@@ -76,20 +84,29 @@ pub fn read_topic(brokers: &str, topic: &str) -> anyhow::Result<Vec<Letter>> {
         .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")
         .create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), LIMIT)?;
-    let partitions = metadata.topics().first().context("no metadata of the topic")?.partitions();
     let mut list = TopicPartitionList::new();
-    for partition in partitions {
-        list.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), LIMIT)?;
+        for partition in metadata.topics().first().context("no metadata")?.partitions() {
+            list.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+        }
     }
     consumer.assign(&list)?;
-    let (mut letters, mut ended) = (Vec::new(), 0);
+    let mut letters: BTreeMap<String, Vec<Letter>> =
+        topics.iter().map(|topic| ((*topic).to_owned(), Vec::new())).collect();
+    let mut ended = 0;
     let deadline = Instant::now() + LIMIT;
-    while ended < partitions.len() {
-        anyhow::ensure!(Instant::now() < deadline, "{topic} was not read to its end in {LIMIT:?}");
+    while ended < list.count() {
+        anyhow::ensure!(Instant::now() < deadline, "{topics:?}: no end in {LIMIT:?}");
         match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => letters.push(Letter::read(&message)),
+            Some(Ok(message)) => {
+                letters.entry(message.topic().to_owned()).or_default().push(Letter::read(&message));
+            }
             Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
+            // One of several brokers is away: the others have copies.
+            Some(Err(error))
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BrokerTransportFailure) => {
+            }
             Some(Err(error)) => return Err(error.into()),
             None => {}
         }

@@ -54,7 +54,7 @@ pub use http_client::{Http, Reply};
 pub use jars::kafka_jars;
 pub use kafka::Kafka;
 pub use kubernetes::Kubernetes;
-pub use letters::{Letter, Topics, produce, read_topic};
+pub use letters::{Letter, Topics, produce, read_topic, read_topics};
 pub use mute::Mute;
 pub use ports::free as free_ports;
 pub use postgres::{Installation as PostgresPrograms, Postgres, PostgresOptions};

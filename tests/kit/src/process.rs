@@ -78,6 +78,14 @@ impl Supervised {
         Ok(())
     }
 
+    /// Sets a limit of the running program, as `prlimit(1)` names it.
+    pub(crate) fn limit(&self, name: &str, value: u64) -> anyhow::Result<()> {
+        let program = ["--pid".to_owned(), self.id.to_string(), format!("--{name}={value}")];
+        let status = Command::new("prlimit").args(program).status().context("prlimit")?;
+        anyhow::ensure!(status.success(), "could not limit {name} of process {}", self.id);
+        Ok(())
+    }
+
     /// Waits until the program has ended; its folder stays.
     pub(crate) fn wait(mut self) -> anyhow::Result<ExitStatus> {
         // `Child::wait` would close a pipe that it still held, which would remove the folder.
@@ -132,6 +140,10 @@ impl Slot {
 
     pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
         self.running().as_ref().context("it does not run")?.signal(name)
+    }
+
+    pub(crate) fn limit(&self, name: &str, value: u64) -> anyhow::Result<()> {
+        self.running().as_ref().context("it does not run")?.limit(name, value)
     }
 
     pub(crate) fn kill(&self) -> anyhow::Result<()> {

@@ -55,8 +55,12 @@ fn may_see(from: &str) -> Option<&'static [&'static str]> {
         "storefront-console" => {
             Some(&["storefront-contract", "storefront-inspect", "storefront-runtime"])
         }
-        "storefront-bench" | "storefront-pipeline-tests" | "storefront-e2e-tests" => {
+        "storefront-bench" | "storefront-e2e-tests" => {
             Some(&["storefront-contract", "storefront-testkit"])
+        }
+        // The runtime for its list of failpoints.
+        "storefront-pipeline-tests" => {
+            Some(&["storefront-contract", "storefront-runtime", "storefront-testkit"])
         }
         _ => Some(&["storefront-contract", "storefront-runtime"]),
     }
