@@ -7,7 +7,8 @@ use http::Request;
 use serde_json::{Value, json};
 use storefront_testkit::{Dev, DevOptions, Http, Ready, Reply};
 
-const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/demo.yaml");
+/// The demo shop.
+pub const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/demo.yaml");
 
 /// A shop that runs until it is dropped.
 pub struct Shop {
@@ -26,9 +27,21 @@ pub struct Site {
 impl Shop {
     /// The demo shop, with further arguments such as `--without order`.
     pub async fn start(arguments: &[&str]) -> Result<Self> {
-        let dev = Dev::start(DevOptions::new(MANIFEST).with(arguments)).await?;
+        Self::start_with(DevOptions::new(MANIFEST).with(arguments)).await
+    }
+
+    /// The demo shop, with variables, or another one.
+    pub async fn start_with(options: DevOptions) -> Result<Self> {
+        let dev = Dev::start(options).await?;
         let site = Site { ready: dev.ready().clone(), http: Http::default() };
         Ok(Self { dev, site })
+    }
+
+    /// Starts it again with its data, after it was killed or has ended.
+    pub async fn restart(&mut self) -> Result<()> {
+        // Services' own addresses are others each time, and the old connections are dead.
+        self.site = Site { ready: self.dev.restart().await?.clone(), http: Http::default() };
+        Ok(())
     }
 }
 
@@ -61,10 +74,15 @@ impl Site {
 
     /// Posts a cart of one phone and returns the session's id.
     pub async fn checkout(&self, user: &str, key: &str) -> Result<String> {
+        self.checkout_of(user, key, 1).await
+    }
+
+    /// The same with so many phones.
+    pub async fn checkout_of(&self, user: &str, key: &str, quantity: usize) -> Result<String> {
         let body = json!({
             "userId": user,
             "email": format!("{user}@example.com"),
-            "cart": [{"id": "phone", "quantity": 1}],
+            "cart": [{"id": "phone", "quantity": quantity}],
         });
         let request = Request::post(self.gateway("/payment"))
             .header("content-type", "application/json")

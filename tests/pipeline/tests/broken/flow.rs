@@ -1,7 +1,7 @@
 //! Shoppers, what they may be told while something is broken, and the reckoning at the end.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     sync::{
         Arc,
@@ -15,7 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::Request;
 use serde_json::{Value, json};
 use storefront_pipeline_tests::{Shop, Site, ok};
-use storefront_testkit::{eventually, eventually_some, read_topic};
+use storefront_testkit::{eventually, eventually_some};
 
 pub const LIMIT: Duration = Duration::from_secs(150);
 const AT_ONCE: usize = 8;
@@ -23,7 +23,6 @@ const AT_ONCE: usize = 8;
 const ANSWER_LIMIT: Duration = Duration::from_secs(12);
 /// Of the whole shop in one process, in a build for tests; 110 MB is usual.
 const MEMORY_MAX_KB: u64 = 300_000;
-const TOPICS: [&str; 3] = ["payment-successful", "order-successful", "email-successful"];
 
 /// How a shopper pays, and whether they come back to the success page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +47,18 @@ pub struct Crowd {
 
 impl Crowd {
     pub async fn open(arguments: &[&str]) -> Result<Self> {
-        let shop = Shop::start(arguments).await?;
-        Ok(Self {
+        Shop::start(arguments).await.map(Self::of)
+    }
+
+    /// The customers of a shop that is open.
+    pub fn of(shop: Shop) -> Self {
+        Self {
             shop,
             bought: BTreeSet::new(),
             carts: 0,
             shopping: Arc::default(),
             patience: Arc::default(),
-        })
+        }
     }
 
     /// So many carts come in while `mending` goes on: it waits until something has happened, and mends. Faults
@@ -145,48 +148,14 @@ impl Crowd {
         })
         .await;
         let paid = self.shop.paid().await?;
-        let sessions: BTreeSet<String> = paid.iter().map(|(id, _)| id.clone()).collect();
         ensure!(
-            sessions.is_subset(&self.bought),
+            paid.iter().all(|(session, _)| self.bought.contains(session)),
             "somebody paid for a session that they did not get"
         );
-        for topic in TOPICS {
-            eventually(LIMIT, &format!("all of {topic}"), async || {
-                told(self.shop.brokers(), topic).is_ok_and(|told| told.len() >= sessions.len())
-            })
-            .await;
-        }
-        let mut amounts = BTreeMap::new();
-        for topic in TOPICS {
-            let told = told(self.shop.brokers(), topic)?;
-            let of: BTreeSet<String> =
-                told.values().map(|value| text(&value["sessionId"])).collect();
-            ensure!(of == sessions, "{topic} is not about the sessions that were paid");
-            // On the wire a message may stand twice; by its id it is one.
-            ensure!(told.len() == sessions.len(), "{topic} has {} ids", told.len());
-            if topic == TOPICS[0] {
-                let amount = |value: &Value| (text(&value["sessionId"]), value["amount"].as_i64());
-                amounts = told.values().map(amount).collect();
-            }
-        }
-        for (session, amount) in &paid {
-            ensure!(
-                amounts[session] == Some(*amount),
-                "{session}: {:?} for {amount}",
-                amounts[session]
-            );
-        }
-        let mails = self.shop.mails().await?;
-        let different: BTreeSet<&String> = mails.iter().collect();
-        ensure!(
-            different.len() == sessions.len(),
-            "{} mails for {}",
-            different.len(),
-            sessions.len()
-        );
+        let end = self.shop.reckon(LIMIT).await?;
         let kilobytes = self.memory_most_kb()?;
         ensure!(kilobytes < MEMORY_MAX_KB, "{kilobytes} kB of memory");
-        Ok(mails.len() - different.len())
+        Ok(end.mails)
     }
 
     /// The most memory that the shop ever had (`proc_pid_status(5)`).
@@ -206,6 +175,15 @@ pub async fn metric(site: &Site, service: &str, name: &str) -> Result<u64> {
     Ok(line.with_context(|| format!("{service} has no {name}"))?.parse()?)
 }
 
+/// Waits until so many payments are heard of and cannot be told: the broker's trouble is there.
+pub async fn waiting(site: &Site, carts: usize) {
+    eventually(LIMIT, "the events of so many carts wait", async || {
+        let depth = metric(site, "payment", "storefront_outbox_depth").await;
+        depth.is_ok_and(|depth| depth == carts as u64)
+    })
+    .await;
+}
+
 /// Sets the stand-ins' faults.
 pub async fn set_faults(site: &Site, faults: &Value) -> Result<()> {
     ok(&site.http.put_json(site.sandbox("/control/faults"), faults).await?).map(drop)
@@ -219,12 +197,6 @@ async fn mend(site: &Site) -> Result<()> {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-/// The values on a topic, each id once.
-fn told(brokers: &str, topic: &str) -> Result<BTreeMap<String, Value>> {
-    let records = read_topic(brokers, topic)?;
-    Ok(records.iter().map(|record| (record.header("ce_id").to_owned(), record.value())).collect())
 }
 
 /// What may be said while something is broken: come again, and when.

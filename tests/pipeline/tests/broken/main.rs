@@ -4,6 +4,7 @@
 
 mod flow;
 mod mail;
+mod replicas;
 mod rows;
 mod servers;
 mod stripe;

@@ -1,4 +1,4 @@
-//! The broker and the database are killed, frozen, slow, full or overrun (rows 13, 16, 20, 26 and 38 to 40 of the faults):
+//! The broker and the database are killed, frozen, slow, full or overrun (rows 13, 16, 19, 20, 26 and 38 to 40 of the faults):
 //! a real Apache Kafka and a real PostgreSQL, with a shop between them.
 
 use std::{sync::atomic::Ordering, time::Duration};
@@ -8,20 +8,11 @@ use storefront_pipeline_tests::Site;
 use storefront_testkit::{Kafka, Postgres, PostgresOptions, eventually, read_topic};
 use tokio::time::sleep;
 
-use crate::flow::{Crowd, LIMIT, Shopper, metric};
+use crate::flow::{Crowd, LIMIT, Shopper, waiting};
 
 const CARTS: usize = 12;
 /// How long something stays broken: longer than what waits in memory for a moment would last.
 const BROKEN: Duration = Duration::from_secs(2);
-
-/// Waits until payments are heard of and cannot be told: the broker's trouble is there.
-async fn waiting(site: &Site) {
-    eventually(LIMIT, "all events of the carts wait", async || {
-        let depth = metric(site, "payment", "storefront_outbox_depth").await;
-        depth.is_ok_and(|depth| depth == CARTS as u64)
-    })
-    .await;
-}
 
 /// Whether all services can do their work.
 async fn all_ready(site: &Site) -> bool {
@@ -42,7 +33,7 @@ async fn whatever_the_broker_does_payments_go_on_and_everything_comes() -> Resul
     let site = crowd.shop.site.clone();
     kafka.kill()?;
     let down = async {
-        waiting(&site).await;
+        waiting(&site, CARTS).await;
         eventually(LIMIT, "who needs the broker says so", async || !all_ready(&site).await).await;
         kafka.start().await
     };
@@ -50,14 +41,10 @@ async fn whatever_the_broker_does_payments_go_on_and_everything_comes() -> Resul
     let (patience, ()) = crowd.through("the broker is down", CARTS, Shopper::Returns, down).await?;
     ensure!(patience == 0, "{patience} shoppers had to wait for the broker");
     // Counted every so often: what waited before is not to be taken for what waits now.
-    eventually(LIMIT, "nothing waits any more", async || {
-        let depth = metric(&site, "payment", "storefront_outbox_depth").await;
-        depth.is_ok_and(|depth| depth == 0)
-    })
-    .await;
+    waiting(&site, 0).await;
     kafka.pause()?;
     let frozen = async {
-        waiting(&site).await;
+        waiting(&site, CARTS).await;
         sleep(BROKEN).await;
         kafka.resume()
     };
@@ -75,6 +62,15 @@ async fn whatever_the_broker_does_payments_go_on_and_everything_comes() -> Resul
         Ok(())
     };
     crowd.through("the broker is slow", CARTS, Shopper::Leaves, slow).await?;
+    let full = async {
+        kafka.fill_disk()?;
+        // It gives up by itself, as nothing can be relied on any more.
+        kafka.ended(LIMIT).await?;
+        kafka.start().await
+    };
+    let (patience, ()) =
+        crowd.through("the broker's disk is full", CARTS, Shopper::Returns, full).await?;
+    ensure!(patience == 0, "{patience} shoppers had to wait for the broker");
     let again = crowd.settled().await?;
     ensure!(again == 0, "{again} mails came more than once");
     eventually(LIMIT, "every service is ready again", async || all_ready(&site).await).await;
