@@ -11,6 +11,7 @@ pub mod crd;
 pub mod manifest;
 pub mod names;
 pub mod plan;
+pub mod reading;
 pub mod references;
 pub mod render;
 pub mod status;

@@ -269,6 +269,7 @@ async fn a_shop_is_planned_and_looked_at_and_the_operator_does_what_was_planned(
     several_documents_are_planned(&world).await;
     what_kubectl_could_not_apply_is_told(&world).await;
     a_status_is_shown(&world).await;
+    a_shop_of_a_newer_operator_hides_no_other(&world).await;
     rights_are_asked_for(&world).await;
 }
 
@@ -470,6 +471,60 @@ async fn a_status_is_shown(world: &World) {
     let ready: Vec<_> = all["storefronts"].as_array().unwrap().iter().collect();
     let ready: Vec<_> = ready.iter().map(|it| (&it["name"], &it["ready"])).collect();
     assert_eq!(ready, [(&json!("demo"), &json!(false)), (&json!("well"), &json!(true))]);
+}
+
+/// With a value that this command does not know.
+async fn a_shop_of_a_newer_operator_hides_no_other(world: &World) {
+    let mut definition = serde_json::to_value(crd::definition().unwrap()).unwrap();
+    let policy = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/kafka/properties\
+                  /topics/properties/deletionPolicy/enum";
+    definition.pointer_mut(policy).unwrap().as_array_mut().unwrap().push(json!("Archive"));
+    let crds = "apiextensions.k8s.io/v1";
+    world.put(crds, "CustomResourceDefinition", &definition).await;
+    let external = json!({"bootstrapServers": "b:9092"});
+    let newer = |policy: &str| {
+        json!({
+            "payment": {"sandbox": {}},
+            "kafka": {"external": external, "topics": {"deletionPolicy": policy}},
+        })
+    };
+    let storefront = json!({
+        "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront",
+        "metadata": {"name": "newer", "namespace": UNWATCHED}, "spec": newer("Archive"),
+    });
+    let resource =
+        ApiResource::from_gvk(&GroupVersionKind::gvk("storefront.dev", "v1alpha1", "Storefront"));
+    let shops: Api<DynamicObject> =
+        Api::namespaced_with(world.client.clone(), UNWATCHED, &resource);
+    let apply = PatchParams::apply("test").force();
+    until("the newer definition is served", async || {
+        shops.patch("newer", &apply, &Patch::Apply(&storefront)).await.is_ok()
+    })
+    .await;
+
+    let output = world.admin(&["status", "--all-namespaces"]).await;
+    let page = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for shop in ["demo", "newer", "well"] {
+        assert!(page.lines().any(|line| line.contains(&format!(" {shop} "))), "{shop}: {page}");
+    }
+    let output = world.admin(&["status", "newer", "--namespace", UNWATCHED]).await;
+    let page = text(&output.stdout);
+    let said = "this command cannot read spec.kafka.topics.deletionPolicy: unknown variant";
+    assert!(page.contains(said), "{page}");
+    // Another shop at the same brokers, and that one with what is known here.
+    let twin = "Storefront unwatched/newer uses the same brokers and prefix, and is older";
+    let output = world.admin(&["plan", &world.write(&newer("Retain"))]).await;
+    let page = text(&output.stdout);
+    assert!(page.contains(twin), "{page}{}", text(&output.stderr));
+    let mut known = storefront.clone();
+    known["spec"] = newer("Retain");
+    let file = world.folder.path().join("newer.yaml");
+    fs::write(&file, known.to_string()).unwrap();
+    let output = world.admin(&["plan", &file.display().to_string()]).await;
+    let page = text(&output.stdout);
+    let note = "what this command cannot read of the Storefront as it is, spec.kafka.topics.deletionPolicy";
+    assert!(page.contains(note), "{page}{}", text(&output.stderr));
 }
 
 async fn rights_are_asked_for(world: &World) {

@@ -8,9 +8,16 @@ use kube::{
     Api, Client, Config, Resource,
     api::ListParams,
     config::{KubeConfigOptions, Kubeconfig},
+    core::DynamicObject,
 };
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use storefront_operator::{
+    Storefront,
+    api::{API_VERSION, KIND},
+    controller::kinds,
+    reading,
+};
 
 use crate::args::ClusterArguments;
 pub use error::Error;
@@ -66,6 +73,19 @@ impl Target {
             group => format!("{}.{group}", K::plural(&())),
         };
         Ok(listed.map_err(|error| self.explained("list", &resource, namespace, &error))?.items)
+    }
+
+    /// Storefronts, in one namespace or in all: one that cannot be read is among them as far as it can.
+    pub async fn storefronts(&self, namespace: Option<&str>) -> Result<Vec<Storefront>, Error> {
+        let resource = kinds::resource(API_VERSION, KIND);
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        let name = format!("{}.{}", resource.plural, resource.group);
+        let listed = api.list(&ListParams::default()).await;
+        let listed = listed.map_err(|error| self.explained("list", &name, namespace, &error))?;
+        Ok(listed.items.into_iter().map(reading::read).collect())
     }
 
     /// What an error of the API server means.

@@ -22,6 +22,7 @@ use storefront_operator::{
     },
     manifest::Manifest,
     plan::Plan,
+    reading,
     references::Missing,
     render::{Apis, Generated, Object},
 };
@@ -62,7 +63,7 @@ pub struct Seen {
 pub async fn shops(target: &Target, namespace: &str, manifest: &Manifest) -> Result<Shops, Error> {
     let comes_along = manifest.ignored.contains(&format!("Namespace {namespace}"));
     let manifest = &manifest.storefront;
-    let here: Vec<Storefront> = target.list(Some(namespace), &ListParams::default()).await?;
+    let here = target.storefronts(Some(namespace)).await?;
     let before = here.iter().find(|it| it.name_any() == manifest.name_any()).cloned();
     let mut after = before.clone().unwrap_or_else(|| manifest.clone());
     after.spec = manifest.spec.clone();
@@ -71,7 +72,10 @@ pub async fn shops(target: &Target, namespace: &str, manifest: &Manifest) -> Res
         after.metadata.uid = Some(NEW_UID.to_owned());
         after.metadata.creation_timestamp = Some(Time(Timestamp::now()));
     }
-    let mut not_looked_at = Vec::new();
+    let unread = before.as_ref().and_then(reading::unreadable).map(|said| {
+        format!("what this command cannot read of the Storefront as it is, {said}; that of the operator's version can")
+    });
+    let mut not_looked_at: Vec<_> = unread.into_iter().collect();
     // Where there is a Storefront there is its namespace.
     let no_place = if before.is_none() && !comes_along {
         no_place(target, namespace, &mut not_looked_at).await?
@@ -82,7 +86,7 @@ pub async fn shops(target: &Target, namespace: &str, manifest: &Manifest) -> Res
     let shares = after.spec.kafka.as_ref().is_some_and(|kafka| kafka.external.is_some());
     let mut all = here;
     if shares {
-        match target.list(None, &ListParams::default()).await {
+        match target.storefronts(None).await {
             Ok(everywhere) => all = everywhere,
             Err(forbidden @ Error::Forbidden { .. }) => {
                 let why = format!("whether another shop uses the same topics: {forbidden}");

@@ -127,7 +127,7 @@ fn refused(known: &Known<'_>) -> Result<Vec<String>, Error> {
             path => format!("{path}: {}", problem.message),
         }));
     }
-    if let Some(other) = older_twin(&shops.after, None, &shops.all) {
+    if let Some(other) = older_twin(&shops.after, &shops.all) {
         refused.push(Trouble::SharedPrefix { other }.to_string());
     }
     let options = &seen.installed.options;

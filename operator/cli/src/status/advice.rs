@@ -6,6 +6,7 @@ use serde::Serialize;
 use storefront_operator::{
     Storefront,
     plan::{Placement, plan},
+    reading,
     references::{self, Kind, Reference},
     status::reasons::{
         API_MISSING, DATABASE_READY, DEGRADED, KAFKA_READY, LEADERLESS, MISSING, NOT_ASKED,
@@ -45,6 +46,7 @@ pub fn problems(shop: &Shop, storefront: &Storefront, kubectl: &str) -> Vec<Prob
     let is_held = problems.iter().any(|problem| !problem.waits);
     let follows = |it: &Problem| is_held && [NOT_CREATED, NOT_ASKED].contains(&it.reason.as_str());
     problems.extend(advice.parts().into_iter().filter(|problem| !follows(problem)));
+    problems.extend(advice.unread());
     problems
 }
 
@@ -99,6 +101,22 @@ impl Advice<'_> {
                       and watches this namespace";
         let commands = if late { self.look_for_operator() } else { Vec::new() };
         Some(Problem { commands, ..problem("Shop", "NotObserved", message, remedy) })
+    }
+
+    /// What this command cannot read, unless the operator cannot either and has said so.
+    fn unread(&self) -> Option<Problem> {
+        let said = reading::unreadable(self.storefront)?;
+        let is_told = self.shop.conditions.iter().any(|it| it.reason == "Unreadable");
+        (!is_told).then(|| Problem {
+            subject: "Shop".into(),
+            reason: "Unreadable".into(),
+            message: format!("this command cannot read {said}"),
+            remedy:
+                "use the command of the operator's version; here is shown what this one can read"
+                    .into(),
+            commands: Vec::new(),
+            waits: false,
+        })
     }
 
     /// What is said about the shop as a whole and of none of its parts.
@@ -198,8 +216,8 @@ impl Advice<'_> {
             ),
             // Messages about the manifest, topics and brokers say what to write.
             API_MISSING | "Conflict" | "FewerPartitions" | "MorePartitions" | "TooFewBrokers"
-            | "OtherBrokers" | "OlderKafka" | "OtherPostgres" | "LostSecret" | "Replacing"
-            | "Unreadable" => said("", vec![]),
+            | "BrokersUnknown" | "OtherBrokers" | "OlderKafka" | "OtherPostgres" | "LostSecret"
+            | "Replacing" | "Unreadable" => said("", vec![]),
             _ => said("", vec![format!("{k} describe storefront {name}")]),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
 pub async fn look(target: &Target, arguments: &StatusArguments) -> Result<Shown, Error> {
     let namespace = target.namespace.as_str();
     let place = (!arguments.all_namespaces).then_some(namespace);
-    let mut found: Vec<Storefront> = target.list(place, &ListParams::default()).await?;
+    let mut found = target.storefronts(place).await?;
     let now = Timestamp::now();
     let Some(name) = &arguments.name else {
         let key = |shop: &Storefront| (shop.namespace(), shop.name_any());

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
-use storefront_operator::status::reasons;
+use storefront_operator::{reading, status::reasons};
 
 use super::{
     Shown,
@@ -22,7 +22,9 @@ fn read(text: &str) -> Shop {
         let value = Value::deserialize(document).unwrap();
         let from = |value: Value| serde_json::from_value(value).unwrap();
         match value["kind"].as_str().unwrap() {
-            "Storefront" => storefront = Some(serde_json::from_value(value).unwrap()),
+            "Storefront" => {
+                storefront = Some(reading::read(serde_json::from_value(value).unwrap()));
+            }
             "Deployment" => around.deployments.push(from(value)),
             "StatefulSet" => around.sets.push(serde_json::from_value(value).unwrap()),
             "Event" => around.events.push(serde_json::from_value(value).unwrap()),
@@ -49,7 +51,7 @@ fn a_shop_is_shown_with_what_is_wrong_and_what_to_do() {
 
 #[test]
 fn shops_are_listed_one_a_line() {
-    let names = ["converged", "missing-secret", "older-edit", "not-observed", "deleting"];
+    let names = ["converged", "missing-secret", "older-edit", "not-observed", "deleting", "newer"];
     let list = |everywhere, namespace: &str, names: &[&str]| {
         let storefronts = names.iter().map(|name| Shop { name: (*name).into(), ..case(name) });
         let shown = Shown::All {
