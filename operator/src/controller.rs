@@ -20,9 +20,10 @@ pub mod releases;
 pub mod server;
 mod shops;
 pub mod topics;
+mod twins;
 
-pub use brokers::older_twin;
 pub use finalize::{FINALIZER, is_needed as needs_finalizer};
+pub use twins::older_twin;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 

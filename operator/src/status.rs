@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::{
     api::{Storefront, StorefrontStatus},
     plan::Plan,
+    reading,
 };
 use condition::{Basis, Findings, conditions};
 pub use events::{Event, events};
@@ -51,12 +52,12 @@ pub fn status(
     outcome: &Outcome<'_>,
     now: Timestamp,
 ) -> StorefrontStatus {
-    let ours = storefront.spec.brokers();
+    let ours = reading::brokers(storefront);
     let last = storefront.status.clone().unwrap_or_default();
     let before = last.clone().of_brokers(&ours);
     let mut findings = findings(storefront, observed, outcome, &before);
     let (mut topics, mut groups, mut lag) = (before.topics, before.groups, before.lag);
-    let mut cluster_id = before.cluster_id;
+    let mut cluster_id = observed.cluster_id.clone().or(before.cluster_id);
     if let (Brokers::Seen(facts), Some(plan)) = (&observed.brokers, outcome.plan()) {
         cluster_id = facts.cluster_id.clone().or(cluster_id);
         topics = facts::topics(facts, plan);

@@ -10,7 +10,7 @@ use std::{
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 
 use crate::{
@@ -89,6 +89,12 @@ impl Session {
     /// their addresses are.
     pub fn cluster_id(&self, limit: Duration) -> Option<String> {
         self.client.client().fetch_cluster_id(limit)
+    }
+
+    /// The same, or why they do not say it.
+    pub fn ask_cluster_id(&self, limit: Duration) -> Result<String, InspectError> {
+        let silent = || KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
+        self.cluster_id(limit).ok_or_else(|| self.no_answer(silent()))
     }
 
     /// Brokers and every topic, without offsets.

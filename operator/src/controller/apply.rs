@@ -32,15 +32,24 @@ const HANDOVER: &str = "storefront-operator-handover";
 const INSTANCE: &str = "app.kubernetes.io/instance";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// Applies and prunes. Counts into `written` what was written, also when it fails on the way. When it does not,
-/// `live` is what is there then, by what the API server has answered.
+/// How far an attempt has got, also when it has failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Done {
+    /// Writes to the cluster.
+    pub writes: usize,
+    /// Objects that are as wanted, in their order, before one that is not.
+    pub reached: usize,
+}
+
+/// Applies and prunes. Counts into `done`, also when it fails on the way. When it does not, `live` is what is
+/// there then, by what the API server has answered.
 pub async fn apply(
     cluster: &Cluster,
     namespace: &str,
     uid: &str,
     objects: &[Object],
     live: &mut Live,
-    written: &mut usize,
+    done: &mut Done,
 ) -> Result<(), Error> {
     // Before anything is written: half a shop is of no use to anybody.
     for object in objects {
@@ -51,10 +60,11 @@ pub async fn apply(
         hand_over_replicas(cluster, namespace, objects, object, live).await?;
         if let Some(answer) = apply_one(cluster, namespace, object, live).await? {
             applied.push(answer);
-            *written += 1;
+            done.writes += 1;
         }
+        done.reached += 1;
     }
-    *written += prune(cluster, namespace, uid, objects, live).await?;
+    done.writes += prune(cluster, namespace, uid, objects, live).await?;
     for object in applied {
         live.put(object);
     }

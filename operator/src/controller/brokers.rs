@@ -4,11 +4,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::Arc,
-    time::Duration,
 };
 
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde_json::json;
 use storefront_inspect::{Cause, Cluster, InspectError, Scope, Session};
@@ -20,9 +18,10 @@ use crate::{
         context::{Context, Seen},
         error::Error,
         kinds,
-        ledger::{CLUSTER_KEY, Ledger, TOPICS_KEY},
+        ledger::Ledger,
         observe::{self, Live, References},
         topics::{self, Decision, Ownership},
+        twins::{self, Identity},
     },
     names,
     plan::{Plan, cluster},
@@ -32,8 +31,6 @@ use crate::{
 
 /// Looks in a row without an answer, after an answer, until the brokers count as unreachable.
 const TOLD_AFTER: u32 = 2;
-/// How long a shop that is made waits for brokers to say which they are: it is made all the same.
-const ID_LIMIT: Duration = Duration::from_secs(3);
 
 /// Everything that a look needs.
 pub(crate) struct Look<'a> {
@@ -62,7 +59,7 @@ impl Look<'_> {
         if (managed && starting) || !self.others.are_complete_for_kafka() {
             return Ok(0);
         }
-        let (seen, writes) = match self.ask().await {
+        let (seen, writes) = match self.ask(&mut observed.cluster_id).await {
             Ok((brokers, topics, writes)) => (self.seen(brokers, topics), writes),
             Err(Error::Brokers(error)) => {
                 let before = self.context.looks.last(self.storefront);
@@ -86,7 +83,11 @@ impl Look<'_> {
         Seen { generation, brokers, topics, is_whole, unanswered: 0 }
     }
 
-    async fn ask(&self) -> Result<(Brokers, Vec<TopicTrouble>, usize), Error> {
+    /// Writes into `known` what the brokers call their cluster, also when they fail then.
+    async fn ask(
+        &self,
+        known: &mut Option<String>,
+    ) -> Result<(Brokers, Vec<TopicTrouble>, usize), Error> {
         let properties = properties(self.storefront, self.others);
         // Strimzi makes its topics itself.
         let ours = self.storefront.spec.strimzi().is_none() && !self.paused;
@@ -99,7 +100,10 @@ impl Look<'_> {
         };
         let (session, cluster) = blocking(ask).await?;
         let changed = match cluster {
-            Some((cluster, id)) => self.change(&session, &cluster, id).await,
+            Some((cluster, id)) => {
+                known.clone_from(&id);
+                self.change(&session, &cluster, id).await
+            }
             None => Ok((0, Vec::new())),
         };
         let (plan, scope) = (self.plan.clone(), self.scope());
@@ -120,9 +124,10 @@ impl Look<'_> {
         cluster: &Cluster,
         id: Option<String>,
     ) -> Result<(usize, Vec<TopicTrouble>), Error> {
-        is_alone(self.storefront, self.context, id.as_deref())?;
+        let brokers = Identity::of(self.storefront).unwrap_or_default().with_id(id);
+        twins::is_alone(self.storefront, self.context, &brokers)?;
         let written = Ledger::read(self.live, &self.storefront.name_any());
-        let mut ledger = written.topics_of(id.as_deref()).clone();
+        let mut ledger = written.topics_of(&brokers).clone();
         let all_ours = self.storefront.spec.managed_brokers().is_some();
         let ownership = Ownership { ledger: &ledger, all_ours };
         let Decision { create, .. } = &topics::decide(self.plan, cluster, ownership);
@@ -133,8 +138,8 @@ impl Look<'_> {
         ledger.extend(ours.map(|topic| topic.name.clone()));
         let mut writes = 0;
         // Written before the topics are made: a crash in between must not make them foreign.
-        if !all_ours && !written.says(&ledger, id.as_deref()) {
-            self.write_ledger(&ledger, id.as_deref()).await?;
+        if !all_ours && !written.says(&ledger, &brokers) {
+            self.write_ledger(Ledger::new(ledger.clone(), &brokers)).await?;
             writes += 1;
         }
         let ownership = Ownership { ledger: &ledger, all_ours };
@@ -173,15 +178,10 @@ impl Look<'_> {
         self.context.publish(self.storefront, &event).await;
     }
 
-    async fn write_ledger(
-        &self,
-        topics: &BTreeSet<String>,
-        cluster: Option<&str>,
-    ) -> Result<(), Error> {
+    async fn write_ledger(&self, ledger: Ledger) -> Result<(), Error> {
         let (namespace, shop) =
             (self.storefront.namespace().unwrap_or_default(), self.storefront.name_any());
         let name = names::object(&shop, names::TOPICS);
-        let lines: Vec<_> = topics.iter().map(String::as_str).collect();
         let object = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -196,7 +196,7 @@ impl Look<'_> {
                 },
                 "annotations": {RETAIN: "true"},
             },
-            "data": {TOPICS_KEY: lines.join("\n"), CLUSTER_KEY: cluster.unwrap_or_default()},
+            "data": ledger.data(),
         });
         let resource = kinds::resource("v1", "ConfigMap");
         let cluster = &self.context.cluster;
@@ -278,93 +278,6 @@ fn plainly(error: &KafkaError) -> String {
     }
 }
 
-/// What the brokers of others call their cluster, as far as it is known or can be found out soon.
-pub(crate) async fn cluster_id(
-    storefront: &Storefront,
-    context: &Context,
-    others: &References,
-) -> Result<Option<String>, Error> {
-    let known = known_id(storefront);
-    let is_asked = context.looks.last(storefront);
-    let is_asked = is_asked.is_some_and(|seen| seen.generation == storefront.metadata.generation);
-    let asks = storefront.spec.managed_brokers().is_none() && others.are_complete_for_kafka();
-    if known.is_some() || is_asked || !asks {
-        return Ok(known);
-    }
-    let properties = properties(storefront, others);
-    let asked = blocking(move || Ok(topics::open(&properties)?.cluster_id(ID_LIMIT))).await;
-    match asked {
-        // The look that follows tells of it.
-        Err(Error::Brokers(_)) => Ok(None),
-        asked => asked,
-    }
-}
-
-/// The id that was written down, of the brokers that the manifest names now.
-fn known_id(storefront: &Storefront) -> Option<String> {
-    let status = storefront.status.clone().unwrap_or_default();
-    status.of_brokers(&storefront.spec.brokers()).cluster_id
-}
-
-/// Whether no older shop has the same topics and groups, in the cluster of that id.
-pub(crate) fn is_alone(
-    storefront: &Storefront,
-    context: &Context,
-    id: Option<&str>,
-) -> Result<(), Error> {
-    match older_twin(storefront, id, &context.storefronts()) {
-        Some(other) => Err(Error::SharedPrefix { other }),
-        None => Ok(()),
-    }
-}
-
-/// Another shop with the same brokers and prefix that was there before this one. The same cluster may have
-/// several addresses: one in common is enough, and so is its id.
-pub fn older_twin(
-    storefront: &Storefront,
-    id: Option<&str>,
-    others: &[Arc<Storefront>],
-) -> Option<String> {
-    let mut place = Place::of(storefront)?;
-    place.id = place.id.or_else(|| id.map(str::to_owned));
-    let age = |s: &Storefront| (s.meta().creation_timestamp.clone().map(|time| time.0), s.uid());
-    let twin = others.iter().find(|other| {
-        Place::of(other).is_some_and(|other| other.is(&place))
-            && other.uid() != storefront.uid()
-            && age(other) < age(storefront)
-    })?;
-    Some(format!("{}/{}", twin.namespace().unwrap_or_default(), twin.name_any()))
-}
-
-/// Which brokers and which prefix, of those that several shops can share.
-struct Place {
-    addresses: BTreeSet<String>,
-    id: Option<String>,
-    prefix: String,
-}
-
-impl Place {
-    fn of(storefront: &Storefront) -> Option<Self> {
-        let spec = &storefront.spec;
-        let addresses = match (spec.strimzi(), spec.external_kafka()) {
-            (Some(strimzi), _) => {
-                let namespace = storefront.namespace().unwrap_or_default();
-                BTreeSet::from([format!("{namespace}/{}", strimzi.cluster)])
-            }
-            (None, external) => {
-                let servers = external?.bootstrap_servers.split(',');
-                servers.map(|server| server.trim().to_owned()).collect()
-            }
-        };
-        Some(Self { addresses, id: known_id(storefront), prefix: spec.prefix().to_owned() })
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        let same_id = self.id.is_some() && self.id == other.id;
-        self.prefix == other.prefix && (same_id || !self.addresses.is_disjoint(&other.addresses))
-    }
-}
-
 /// librdkafka's properties for the operator's own client: what the services are told, with the values of
 /// Secrets in place of files.
 pub(crate) fn properties(storefront: &Storefront, others: &References) -> BTreeMap<String, String> {
@@ -435,41 +348,5 @@ mod tests {
         assert_eq!(without_answer(Some(second), nothing()).brokers, nothing().brokers);
         // Nothing was ever known: then it is told at once.
         assert_eq!(without_answer(None, nothing()).brokers, nothing().brokers);
-    }
-
-    fn shop(name: &str, age: i64, servers: &str, status: &serde_json::Value) -> Storefront {
-        serde_json::from_value(json!({
-            "apiVersion": "storefront.dev/v1alpha1",
-            "kind": "Storefront",
-            "metadata": {
-                "name": name, "namespace": "shops", "uid": name,
-                "creationTimestamp": format!("2026-01-0{age}T00:00:00Z"),
-            },
-            "spec": {
-                "payment": {"sandbox": {}},
-                "kafka": {"external": {"bootstrapServers": servers}, "prefix": "blue."},
-            },
-            "status": status,
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn twins_are_known_by_an_address_or_by_the_id_of_their_brokers() {
-        let of = |servers: &str, id: &str| json!({"brokers": format!("external {servers}"), "clusterId": id});
-        let elder = Arc::new(shop("elder", 1, "a:9092,b:9092", &of("a:9092,b:9092", "main")));
-        let all = [elder.clone()];
-        let twin = |servers: &str, status: &serde_json::Value, asked: Option<&str>| {
-            older_twin(&shop("younger", 2, servers, status), asked, &all).is_some()
-        };
-        let nothing = json!({});
-        assert!(twin("b:9092, c:9092", &nothing, None), "an address in common");
-        assert!(!twin("c:9092", &nothing, None), "nothing is known");
-        assert!(twin("c:9092", &nothing, Some("main")), "the brokers have just been asked");
-        assert!(!twin("c:9092", &nothing, Some("other")));
-        assert!(twin("c:9092", &of("c:9092", "main"), None), "it was written down");
-        assert!(!twin("c:9092", &of("d:9092", "main"), None), "of brokers that it had before");
-        let younger = Arc::new(shop("younger", 2, "c:9092", &of("c:9092", "main")));
-        assert_eq!(older_twin(&elder, None, &[younger, elder.clone()]), None);
     }
 }

@@ -31,6 +31,8 @@ use crate::{
 const APIS_KNOWN_FOR: Duration = Duration::from_secs(60);
 /// Of one that a shop waits for.
 const APIS_MISSING_FOR: Duration = Duration::from_secs(10);
+/// How long an attempt waits for watches that begin.
+const WATCHES_BEGIN: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 /// Brokers are asked this often about topics and lag.
@@ -54,6 +56,14 @@ impl Context {
     /// Every Storefront that is watched.
     pub fn storefronts(&self) -> Vec<Arc<Storefront>> {
         self.storefronts.iter().flat_map(Store::state).collect()
+    }
+
+    /// The same, once each watch has begun: a shop that is not known yet would look like one that is gone.
+    pub async fn storefronts_of_all_watches(&self) -> Vec<Arc<Storefront>> {
+        let all = self.storefronts.iter().map(Store::wait_until_ready);
+        // One that cannot begin holds up nobody.
+        let _ = tokio::time::timeout(WATCHES_BEGIN, futures_util::future::join_all(all)).await;
+        self.storefronts()
     }
 
     /// Which optional APIs are served.
@@ -119,31 +129,54 @@ fn key(storefront: &Storefront) -> String {
     storefront.uid().unwrap_or_default()
 }
 
-/// How often each shop has failed in a row, and with which edit.
+/// How often each shop has failed in a row.
 #[derive(Default)]
-pub struct Retries(Mutex<HashMap<String, (Option<i64>, u32)>>);
+pub struct Retries(Mutex<HashMap<String, Row>>);
+
+/// Failures in a row.
+#[derive(Clone, Copy, Default)]
+struct Row {
+    /// The edit that they are of: another one begins a new row.
+    generation: Option<i64>,
+    failed: u32,
+    /// How far it has got at best.
+    reached: usize,
+}
 
 impl Retries {
     /// How long to wait now: twice as long each time, with a bound.
     pub fn next(&self, storefront: &Storefront) -> Duration {
-        let failed = self.failed(storefront);
-        let row = (storefront.metadata.generation, failed.saturating_add(1));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key(storefront), row);
-        let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failed));
-        wait.min(RETRY_MAX)
+        self.with_row(storefront, |row| {
+            let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(row.failed));
+            row.failed = row.failed.saturating_add(1);
+            wait.min(RETRY_MAX)
+        })
     }
 
-    /// How often it has failed in a row until now. An edit begins a new row.
-    pub fn failed(&self, storefront: &Storefront) -> u32 {
-        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = failed.get(&key(storefront)).copied();
-        let row = row.filter(|(generation, _)| *generation == storefront.metadata.generation);
-        row.map_or(0, |(_, failed)| failed)
+    /// How often it has failed in a row until now, when it has got so far this time. Further than ever is a new
+    /// row; what was only written again, because somebody overwrites it each time, is not further.
+    pub fn failed(&self, storefront: &Storefront, reached: usize) -> u32 {
+        self.with_row(storefront, |row| {
+            if reached > row.reached {
+                *row = Row { reached, failed: 0, ..*row };
+            }
+            row.failed
+        })
     }
 
-    /// It has got further, also when it has failed then.
+    /// It has not failed.
     pub fn reset(&self, storefront: &Storefront) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(storefront));
+    }
+
+    fn with_row<T>(&self, storefront: &Storefront, act: impl FnOnce(&mut Row) -> T) -> T {
+        let generation = storefront.metadata.generation;
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = rows.entry(key(storefront)).or_default();
+        if row.generation != generation {
+            *row = Row { generation, ..Row::default() };
+        }
+        act(row)
     }
 }
 
@@ -241,14 +274,21 @@ mod tests {
     #[test]
     fn who_gets_no_further_waits_longer_each_time() {
         let (retries, shop, edited) = (Retries::default(), shop(1), shop(2));
-        let waits = |shop: &Storefront| [0; 3].map(|_| retries.next(shop).as_secs());
-        assert_eq!((waits(&shop), retries.failed(&shop)), ([1, 2, 4], 3));
-        // It has failed further on, and so did the edit.
-        retries.reset(&shop);
-        assert_eq!(waits(&shop), [1, 2, 4]);
-        assert_eq!(retries.failed(&edited), 0);
-        assert_eq!(waits(&edited), [1, 2, 4]);
+        let waits = |shop: &Storefront, reached: usize| {
+            [0; 3].map(|_| {
+                retries.failed(shop, reached);
+                retries.next(shop).as_secs()
+            })
+        };
+        assert_eq!((waits(&shop, 3), retries.failed(&shop, 3)), ([1, 2, 4], 3));
+        // It fails further on, and then as far as before or not even that.
+        assert_eq!((waits(&shop, 7), waits(&shop, 3)), ([1, 2, 4], [8, 16, 32]));
+        assert_eq!(waits(&shop, 7), [64, 128, 256]);
+        // And so does the edit, which is another matter.
+        assert_eq!(waits(&edited, 3), [1, 2, 4]);
         let last = (0..40).map(|_| retries.next(&edited)).last();
         assert_eq!(last, Some(RETRY_MAX));
+        retries.reset(&edited);
+        assert_eq!(waits(&edited, 3), [1, 2, 4]);
     }
 }

@@ -62,6 +62,10 @@ pub enum Error {
         "Storefront {other} uses the same brokers and prefix, and is older; both would share their groups and take one another's events: create this one anew with another kafka.prefix, or delete that one"
     )]
     SharedPrefix { other: String },
+    #[error(
+        "Storefront {other} has the same prefix and is older, and it is not known whether it uses the same brokers, too: {why}. Nothing is made until then that could take its events; to do without that, create this one anew with another kafka.prefix"
+    )]
+    MaybeSharedPrefix { other: String, why: String },
     #[error("{kind} {name} is made anew, for its disks; its pods go on meanwhile")]
     Replacing { kind: String, name: String },
     #[error("could not write the status")]
@@ -96,6 +100,7 @@ impl Error {
             Self::OlderKafka { .. } => "OlderKafka",
             Self::OtherPostgres { .. } => "OtherPostgres",
             Self::LostSecret { .. } => "LostSecret",
+            Self::MaybeSharedPrefix { .. } => "BrokersUnknown",
             Self::Replacing { .. } => "Replacing",
             Self::Status(_) => "StatusFailed",
             Self::Json { .. } => "Json",
@@ -126,9 +131,11 @@ impl Error {
                 kube::Error::Api(status) => matches!(status.code, 409 | 429 | 500..),
                 _ => true,
             },
-            Self::Replacing { .. } | Self::Brokers(_) | Self::TooLong { .. } | Self::NotLeading => {
-                true
-            }
+            Self::MaybeSharedPrefix { .. }
+            | Self::Replacing { .. }
+            | Self::Brokers(_)
+            | Self::TooLong { .. }
+            | Self::NotLeading => true,
             Self::Invalid(_)
             | Self::Placement(_)
             | Self::Unreadable { .. }

@@ -22,6 +22,7 @@ use crate::{
         observe,
         shops::readable,
         topics,
+        twins::Identity,
     },
     names,
     plan::{Placement, plan},
@@ -84,12 +85,15 @@ pub(crate) async fn run(storefront: &Storefront, context: &Context) -> Result<Ac
 }
 
 async fn delete_topics(storefront: &Storefront, context: &Context) -> Result<(), Error> {
-    readable(storefront)?;
     let (namespace, shop) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
     let cluster = &context.cluster;
     let live = observe::live(cluster, &namespace, &shop, &Apis::default()).await?;
     let ledger = Ledger::read(&live, &shop);
-    if ledger.topics_of(None).is_empty() || !is_needed(storefront) {
+    if ledger.is_empty() {
+        return Ok(());
+    }
+    readable(storefront)?;
+    if !is_needed(storefront) {
         return Ok(());
     }
     let placement = Placement::cluster(storefront, &namespace)?;
@@ -103,7 +107,8 @@ async fn delete_topics(storefront: &Storefront, context: &Context) -> Result<(),
         Ok((session, id))
     };
     let (session, id) = blocking(open).await?;
-    let ours = ledger.topics_of(id.as_deref());
+    let brokers = Identity::of(storefront).unwrap_or_default().with_id(id);
+    let ours = ledger.topics_of(&brokers);
     if ours.is_empty() {
         return Ok(());
     }

@@ -20,7 +20,7 @@ use crate::{
     render::{Apis, Generated, Object},
     status::Workload,
 };
-pub use apis::{apis, missing_apis, strimzi_authorization};
+pub use apis::{apis, missing_apis, strimzi_authorization, strimzi_cluster_id};
 pub use references::{References, credentials_as_they_are};
 
 /// Objects of a kind that are looked for by name at once.

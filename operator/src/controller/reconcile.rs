@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     api::{API_VERSION, KIND, Storefront, StorefrontStatus},
     controller::{
-        apply::apply,
+        apply::{Done, apply},
         brokers,
         cluster::FIELD_MANAGER,
         context::{Context, shop},
@@ -28,6 +28,7 @@ use crate::{
         observe::{self, Live, References},
         releases,
         shops::readable,
+        twins,
     },
     plan::{Placement, Plan, plan},
     render::{Apis, Input, render},
@@ -50,8 +51,7 @@ const LASTING_AFTER: u32 = 3;
 pub(crate) struct Attempt {
     pub plan: Option<Plan>,
     pub observed: Observed,
-    /// Writes to the cluster and to the brokers.
-    pub writes: usize,
+    pub done: Done,
 }
 
 /// One attempt, which ends in any case.
@@ -109,18 +109,13 @@ async fn attempt(
     if let Err(Error::NotLeading) = result {
         return Err(Error::NotLeading);
     }
-    // What fails after something was done has got further than the time before.
-    if attempt.writes > 0 {
-        context.retries.reset(storefront);
-    }
     let after = {
-        let failed = context.retries.failed(storefront);
+        let failed = context.retries.failed(storefront, attempt.done.reached);
         let outcome = outcome(storefront, &attempt, result.as_ref().err(), failed);
         status(storefront, &attempt.observed, &outcome, Timestamp::now())
     };
     let written = write_status(storefront, context, &after).instrument(info_span!("status"));
-    attempt.writes += usize::from(written.await?);
-    *writes = attempt.writes;
+    *writes = attempt.done.writes + usize::from(written.await?);
     result?;
     let look_again = context.looks.next(storefront).unwrap_or(RESYNC);
     let complete = attempt.observed.missing.is_empty() && attempt.observed.missing_apis.is_empty();
@@ -151,11 +146,11 @@ async fn run(
             let others = observe::others(cluster, &namespace, plan).await?;
             attempt.observed.missing.clone_from(&others.missing);
             let work = Work { storefront, context, placement, plan, apis: &apis, others };
-            work.make(&mut attempt.writes, &mut live).await.map(|()| work)
+            work.make(&mut attempt.done, &mut live, &mut attempt.observed).await.map(|()| work)
         }
         Err(error) => Err(error),
     };
-    if made.is_err() && attempt.writes > 0 {
+    if made.is_err() && attempt.done.writes > 0 {
         live = observe::live(cluster, &namespace, &shop, &apis).await?;
     }
     // What runs is seen whether or not it could be changed: it goes on in any case.
@@ -165,7 +160,7 @@ async fn run(
     let paused = is_paused(storefront);
     let look = brokers::Look { storefront, context, plan, live: &live, others: &others, paused };
     let looked = look.run(&mut attempt.observed).instrument(info_span!("brokers"));
-    attempt.writes += looked.await?;
+    attempt.done.writes += looked.await?;
     Ok(())
 }
 
@@ -192,11 +187,14 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Renders and applies, unless the shop is paused. Counts what it has written, also when it fails.
-    async fn make(&self, writes: &mut usize, live: &mut Live) -> Result<(), Error> {
+    async fn make(
+        &self,
+        done: &mut Done,
+        live: &mut Live,
+        observed: &mut Observed,
+    ) -> Result<(), Error> {
         let Self { storefront, context, placement, plan, apis, others } = self;
-        // Before anything is made that would take the other's events.
-        let id = brokers::cluster_id(storefront, context, others).await?;
-        brokers::is_alone(storefront, context, id.as_deref())?;
+        twins::check(storefront, context, others, live, observed).await?;
         releases::check(storefront, &context.options, live)?;
         let (cluster, namespace) = (&context.cluster, &placement.namespace);
         let credentials = others.credentials(live);
@@ -205,13 +203,13 @@ impl Work<'_> {
         if is_paused(storefront) {
             return Ok(());
         }
-        *writes += finalize::prepare(storefront, context).await?;
+        done.writes += finalize::prepare(storefront, context).await?;
         let options = &context.options;
         let input = Input { storefront, plan, placement, options, generated: &generated, apis };
         let objects = info_span!("render").in_scope(|| render(&input));
         observe::unlabelled(cluster, namespace, &objects, live).await?;
         let uid = storefront.uid().unwrap_or_default();
-        let applied = apply(cluster, namespace, &uid, &objects, live, writes);
+        let applied = apply(cluster, namespace, &uid, &objects, live, done);
         applied.instrument(info_span!("apply")).await
     }
 }
@@ -305,6 +303,8 @@ pub fn error_policy(storefront: Arc<Storefront>, error: &Error, context: Arc<Con
     let wait = match error {
         // It costs nothing to look, and no watch tells this one that the other is gone.
         Error::SharedPrefix { .. } => RESYNC_MISSING,
+        // Brokers that begin to answer, too.
+        Error::MaybeSharedPrefix { .. } => context.retries.next(&storefront).min(RESYNC),
         _ => context.retries.next(&storefront),
     };
     context.cluster.metrics.pulse().due(shop(&storefront), wait);

@@ -21,6 +21,8 @@ pub struct Observed {
     /// What is missing of Secrets and ConfigMaps of others.
     pub missing: Vec<Missing>,
     pub brokers: Brokers,
+    /// What they call their cluster, if they were asked for that alone.
+    pub cluster_id: Option<String>,
     /// Topics that are not as planned.
     pub topics: Vec<TopicTrouble>,
     /// APIs that the manifest needs and the cluster does not serve, such as `HTTPRoute`.

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -87,17 +87,24 @@ impl Others {
 pub struct Door {
     pub address: SocketAddr,
     opened: Arc<AtomicUsize>,
+    is_shut: Arc<AtomicBool>,
 }
 
 impl Door {
     /// Leads to a broker.
     pub async fn to(broker: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let door = Self { address: listener.local_addr().unwrap(), opened: Arc::default() };
-        let (opened, broker) = (Arc::clone(&door.opened), Arc::<str>::from(broker));
+        let address = listener.local_addr().unwrap();
+        let door = Self { address, opened: Arc::default(), is_shut: Arc::default() };
+        let (opened, is_shut) = (Arc::clone(&door.opened), Arc::clone(&door.is_shut));
+        let (broker, mut held) = (Arc::<str>::from(broker), Vec::new());
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 opened.fetch_add(1, Ordering::SeqCst);
+                if is_shut.load(Ordering::SeqCst) {
+                    held.push(client);
+                    continue;
+                }
                 let broker = Arc::clone(&broker);
                 let carry = async move {
                     let mut broker = tokio::net::TcpStream::connect(&*broker).await?;
@@ -107,6 +114,11 @@ impl Door {
             }
         });
         door
+    }
+
+    /// Whoever comes from now on waits for ever, or is let in again.
+    pub fn shut(&self, is_shut: bool) {
+        self.is_shut.store(is_shut, Ordering::SeqCst);
     }
 
     pub fn opened(&self) -> usize {

@@ -8,10 +8,13 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Secret, VolumeProjection},
 };
-use kube::Api;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use storefront_operator::controller::kinds;
+use storefront_operator::{Storefront, controller::kinds};
 use storefront_testkit::{define, eventually, eventually_some, gateway_api};
 
 use crate::world::{LIMIT, World};
@@ -120,6 +123,52 @@ async fn strimzi_makes_the_topics_and_the_user_in_whichever_version_it_serves() 
     let after = topic(new).await;
     assert_eq!(before.metadata.uid, after.metadata.uid);
     assert_eq!(before.data["spec"], after.data["spec"]);
+    twins_at_strimzis_brokers(&world).await;
+}
+
+/// Whose brokers they are is known before there is a user who could ask them.
+async fn twins_at_strimzis_brokers(world: &World) {
+    let (elder, younger) = (world.shop("elder"), world.shop("younger"));
+    let servers = "127.0.0.1:1";
+    elder
+        .apply(&json!({
+            "payment": {"sandbox": {}},
+            "kafka": {"external": {"bootstrapServers": servers}, "prefix": "green."},
+        }))
+        .await;
+    elder.comes_to("KafkaReady", "False", "Unreachable").await;
+    // As it was when its brokers last answered.
+    let known =
+        json!({"status": {"brokers": format!("external {servers}"), "clusterId": "main-id"}});
+    let shops = world.api::<Storefront>();
+    shops.patch_status("elder", &PatchParams::default(), &Patch::Merge(&known)).await.unwrap();
+
+    let kafka = async |id: &str| {
+        let spec = json!({"kafka": {"authorization": {"type": "simple"}}});
+        let mut kafka = json!({
+            "apiVersion": "kafka.strimzi.io/v1", "kind": "Kafka", "metadata": {"name": "main"},
+            "spec": spec,
+        });
+        if !id.is_empty() {
+            kafka["status"] = json!({"clusterId": id});
+        }
+        world.apply(&kafka).await;
+    };
+    let users = async || {
+        world.names("kafka.strimzi.io/v1", "KafkaUser").await.contains("younger-kafka-user")
+    };
+    younger
+        .apply(&json!({
+            "payment": {"sandbox": {}}, "kafka": {"strimzi": {"cluster": "main"}, "prefix": "green."},
+        }))
+        .await;
+    let told = younger.comes_to("Degraded", "True", "BrokersUnknown").await;
+    assert!(told.contains("Kafka main does not say in its status which brokers it is"), "{told}");
+    kafka("main-id").await;
+    younger.comes_to("Ready", "False", "Conflict").await;
+    assert!(!users().await, "it was made");
+    kafka("other-id").await;
+    eventually(LIMIT, "they are others", users).await;
 }
 
 /// Each file that a service's settings name is mounted, out of objects that are there.

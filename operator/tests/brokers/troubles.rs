@@ -76,6 +76,8 @@ async fn each_trouble_is_told_with_what_to_do_makes_no_storm_and_mends() {
         Box::pin(packets_are_dropped(&world)),
         Box::pin(a_broker_hangs_and_others_take_its_place(&world, bootstrap)),
         Box::pin(two_shops_with_one_prefix(&world, bootstrap)),
+        Box::pin(silent_brokers_that_may_be_those_of_another_shop(&world, bootstrap)),
+        Box::pin(two_shops_with_one_prefix_at_once(&world, bootstrap)),
         Box::pin(topics_are_changed_by_hand_and_go_with_the_shop(&world, bootstrap)),
         Box::pin(a_shop_is_deleted_and_keeps_its_topics(&world, bootstrap)),
         Box::pin(a_shop_is_deleted_while_its_brokers_are_gone(&world)),
@@ -142,17 +144,17 @@ async fn more_copies_than_brokers(world: &World, bootstrap: &str) {
 
 async fn nobody_listens(world: &World) {
     let (address, shop) = (refused().to_string(), world.shop("refused"));
-    shop.apply(&external(&address, "", json!({}))).await;
+    shop.apply(&external(&address, "refused.", json!({}))).await;
     shop.comes_to("KafkaReady", "False", "Unreachable").await;
-    assert_told(&shop, "-", &address).await;
+    assert_told(&shop, "refused.", &address).await;
 }
 
 async fn packets_are_dropped(world: &World) {
     let (hole, shop) = (Blackhole::new(), world.shop("blackhole"));
     let address = hole.address.to_string();
-    shop.apply(&external(&address, "", json!({}))).await;
+    shop.apply(&external(&address, "blackhole.", json!({}))).await;
     shop.comes_to("KafkaReady", "False", "Unreachable").await;
-    assert_told(&shop, "-", &address).await;
+    assert_told(&shop, "blackhole.", &address).await;
 }
 
 async fn a_broker_hangs_and_others_take_its_place(world: &World, bootstrap: &str) {
@@ -182,6 +184,12 @@ async fn a_broker_hangs_and_others_take_its_place(world: &World, bootstrap: &str
     assert!(!shop.ledger().await.contains(&format!("{}order-successful", others.prefix)));
 }
 
+/// Whether any part of a shop has been made: one that runs takes events.
+async fn runs(world: &World, shop: &str) -> bool {
+    let all = world.names("apps/v1", "Deployment").await;
+    all.iter().any(|name| name.starts_with(&format!("{shop}-")))
+}
+
 async fn two_shops_with_one_prefix(world: &World, bootstrap: &str) {
     let others = Others::new(bootstrap);
     let (elder, younger) = (world.shop("elder"), world.shop("younger"));
@@ -195,14 +203,62 @@ async fn two_shops_with_one_prefix(world: &World, bootstrap: &str) {
     younger.comes_to("Ready", "False", "Conflict").await;
     assert_told(&younger, &others.prefix, &address).await;
     assert_eq!(younger.ledger().await, Vec::<String>::new());
-    let runs = world.names("apps/v1", "Deployment").await;
-    assert!(
-        !runs.iter().any(|name| name.starts_with("younger")),
-        "takes the other's events: {runs:?}"
-    );
+    assert!(!runs(world, "younger").await, "it takes the other's events");
+    // Nor is it made when its brokers are silent for a while: it is known whose they are.
+    door.shut(true);
+    let asked = door.opened();
+    eventually(LIMIT, "its brokers are asked in vain", async || door.opened() > asked).await;
+    younger.comes_to("KafkaReady", "False", "Unreachable").await;
+    younger.comes_to("Ready", "False", "Conflict").await;
+    assert!(!runs(world, "younger").await, "it takes the other's events");
+    door.shut(false);
     elder.delete().await;
     elder.is_gone().await;
     younger.comes_to("TopicsReady", "True", "AsPlanned").await;
+}
+
+/// It is not known whether they are those of another shop with its prefix.
+async fn silent_brokers_that_may_be_those_of_another_shop(world: &World, bootstrap: &str) {
+    let others = Others::new(bootstrap);
+    let (first, silent) = (world.shop("first"), world.shop("silent"));
+    first.apply(&external(bootstrap, &others.prefix, json!({}))).await;
+    first.comes_to("TopicsReady", "True", "AsPlanned").await;
+    let door = Door::to(bootstrap).await;
+    door.shut(true);
+    let address = door.address.to_string();
+    silent.apply(&external(&address, &others.prefix, json!({}))).await;
+    silent.comes_to("Degraded", "True", "BrokersUnknown").await;
+    assert_told(&silent, &others.prefix, &address).await;
+    assert!(!runs(world, "silent").await);
+    door.shut(false);
+    silent.comes_to("Ready", "False", "Conflict").await;
+    assert!(!runs(world, "silent").await);
+}
+
+/// Of two that come together, neither knows yet which brokers the other one has.
+async fn two_shops_with_one_prefix_at_once(world: &World, bootstrap: &str) {
+    let others = Others::new(bootstrap);
+    let doors = [Door::to(bootstrap).await, Door::to(bootstrap).await];
+    let shops = ["together-a", "together-b"].map(|name| world.shop(name));
+    for (shop, door) in shops.iter().zip(&doors) {
+        shop.apply(&external(&door.address.to_string(), &others.prefix, json!({}))).await;
+    }
+    let [mut made, mut refused] = [None, None];
+    eventually(LIMIT, "one is made and the other one refused", async || {
+        for shop in &shops {
+            let conditions = shop.conditions().await;
+            if conditions.contains("TopicsReady=True AsPlanned") {
+                made = Some(&shop.name);
+            }
+            if conditions.contains("Ready=False Conflict") {
+                refused = Some(&shop.name);
+            }
+        }
+        made.is_some() && refused.is_some()
+    })
+    .await;
+    assert_ne!(made, refused);
+    assert!(!runs(world, refused.unwrap()).await, "it takes the other's events");
 }
 
 async fn topics_are_changed_by_hand_and_go_with_the_shop(world: &World, bootstrap: &str) {
@@ -292,7 +348,7 @@ async fn all_together_are_few_attempts(world: &World) {
         world.shop(name).comes_to("KafkaReady", "False", "Unreachable").await;
     }
     world.shop("orphan").is_gone().await;
-    let shops = 9;
+    let shops = 13;
     let before = world.attempts();
     let storm = async || world.attempts() - before > shops * 3;
     let storm = tokio::time::timeout(WATCHED, eventually(WATCHED * 2, "a storm", storm));

@@ -179,7 +179,7 @@ impl Shop<'_> {
     pub async fn conditions(&self) -> String {
         const TYPES: [&str; 5] = ["Ready", "Progressing", "Degraded", "KafkaReady", "TopicsReady"];
         let shop = self.get().await.unwrap();
-        let conditions = shop.status.unwrap().conditions;
+        let conditions = shop.status.unwrap_or_default().conditions;
         let told = conditions.iter().filter(|c| TYPES.contains(&c.type_.as_str()));
         let lines = told.map(|c| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message));
         lines.collect::<Vec<_>>().join("\n")

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -12,6 +12,7 @@ use std::{
 use fastrand::Rng;
 use http::Method;
 use kube::ResourceExt;
+use serde_json::json;
 use storefront_operator::Storefront;
 use storefront_testkit::{Kubernetes, seed};
 
@@ -89,6 +90,39 @@ async fn requests_that_fail_are_made_again_and_not_before_their_time() {
     live_through(&place, &operator, &bad).await;
     assert!(faults.happened() > 10, "only {} requests failed", faults.happened());
     assert_eq!(*too_early.lock().unwrap(), Vec::<String>::new());
+}
+
+/// Somebody takes away some objects again and again, and others are refused: to write the first again is no
+/// progress, after which an attempt would come soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_only_written_again_hurries_nobody() {
+    const WATCHED: Duration = Duration::from_secs(7);
+    let again = Arc::new(AtomicUsize::new(0));
+    let written = Arc::clone(&again);
+    let faults = Faults::new(move |call| {
+        let of = |kind: &str| call.path.contains(kind);
+        match call.write {
+            // Nothing tells of them, each time.
+            None if of("/configmaps") && !call.is_watch() => Fate::Stale,
+            Some(_) if of("/deployments/") => Fate::Refused(500, None),
+            Some(_) if of("/configmaps/demo-order") => {
+                written.fetch_add(1, Ordering::SeqCst);
+                Fate::Pass
+            }
+            _ => Fate::Pass,
+        }
+    });
+    let place = Place::new().await;
+    let config = kubernetes().await.config("first").unwrap();
+    let operator = Operator::start(faults.client(config), &place.namespace);
+    place.apply(&json!({"payment": {"sandbox": {}}})).await;
+    // That is after three attempts in a row; the next ones come 8 s later, and 16 s after that.
+    until("it is told", async || place.says("ApplyFailed").await).await;
+    let before = operator.number("reconciles_total");
+    assert!(again.load(Ordering::SeqCst) >= 3, "they are written each time");
+    let hurries = async || operator.number("reconciles_total") > before + 2;
+    let hurried = tokio::time::timeout(WATCHED, until("it hurries", hurries)).await;
+    assert!(hurried.is_err(), "{} attempts", operator.number("reconciles_total") - before);
 }
 
 /// Lists that say what was so some time ago, as another API server's cache might.

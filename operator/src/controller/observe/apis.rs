@@ -1,6 +1,6 @@
 //! Which optional APIs a cluster serves.
 
-use kube::{ResourceExt, discovery::group};
+use kube::{ResourceExt, core::DynamicObject, discovery::group};
 
 use crate::{
     api::Storefront,
@@ -40,16 +40,26 @@ async fn version(cluster: &Cluster, name: &str, kind: &str) -> Result<Option<Str
 
 /// Whether the Strimzi cluster checks what a user may do. Not known is no.
 pub async fn strimzi_authorization(cluster: &Cluster, storefront: &Storefront) -> bool {
-    let Some(strimzi) = storefront.spec.strimzi() else { return false };
+    let kafka = strimzi_kafka(cluster, storefront).await;
+    kafka.is_some_and(|kafka| kafka.data["spec"]["kafka"]["authorization"]["type"] == "simple")
+}
+
+/// The id that the brokers of a Strimzi cluster have given to it, as its status has it.
+pub async fn strimzi_cluster_id(cluster: &Cluster, storefront: &Storefront) -> Option<String> {
+    let kafka = strimzi_kafka(cluster, storefront).await?;
+    kafka.data["status"]["clusterId"].as_str().map(str::to_owned)
+}
+
+async fn strimzi_kafka(cluster: &Cluster, storefront: &Storefront) -> Option<DynamicObject> {
+    let name = &storefront.spec.strimzi()?.cluster;
     let namespace = storefront.namespace().unwrap_or_default();
     for version in ["v1", "v1beta2"] {
         let resource = kinds::resource(&format!("kafka.strimzi.io/{version}"), "Kafka");
-        if let Ok(Some(kafka)) = cluster.get(&namespace, &resource, &strimzi.cluster).await {
-            let authorization = &kafka.data["spec"]["kafka"]["authorization"]["type"];
-            return authorization == "simple";
+        if let Ok(Some(kafka)) = cluster.get(&namespace, &resource, name).await {
+            return Some(kafka);
         }
     }
-    false
+    None
 }
 
 /// What the manifest needs and the cluster does not serve.
