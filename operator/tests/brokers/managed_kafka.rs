@@ -1,7 +1,7 @@
 //! The managed brokers, formatted and started by their own scripts on real Apache Kafka: what is on a disk
 //! stays, whatever happens to the pod, and goes along from one release to the next.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, net::TcpListener, path::Path, process::Command, time::Duration};
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
@@ -11,7 +11,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 use serde_json::json;
-use storefront_testkit::{Running, eventually, eventually_some, kafka_jars};
+use storefront_testkit::{Running, eventually, eventually_some, free_ports, kafka_jars};
 
 use crate::{
     pods::{Pod, kill, rendered},
@@ -30,6 +30,16 @@ const RECORDS: usize = 50;
 struct Brokers {
     pods: Vec<Pod>,
     addresses: Vec<String>,
+    /// Where each of them takes clients.
+    port: u16,
+}
+
+/// Two ports that are free at each of these addresses.
+fn ports(addresses: &[String]) -> [u16; 2] {
+    let is_free =
+        |port: &u16| addresses.iter().all(|it| TcpListener::bind((it.as_str(), *port)).is_ok());
+    let mut tries = (0..100).map(|_| free_ports::<2>().unwrap());
+    tries.find(|ports| ports.iter().all(is_free)).unwrap()
 }
 
 impl Brokers {
@@ -38,6 +48,8 @@ impl Brokers {
         let objects = rendered(&on_brokers(&managed));
         let network = format!("127.{}.{}", fastrand::u8(1..=254), fastrand::u8(..));
         let addresses: Vec<_> = (1..=count).map(|host| format!("{network}.{host}")).collect();
+        let [clients, controllers] = ports(&addresses);
+        let (client_port, controller_port) = (clients.to_string(), controllers.to_string());
         let jars = kafka_jars(release).unwrap().to_string_lossy().into_owned();
         let names: Vec<_> =
             (0..count).map(|n| format!("demo-kafka-{n}.demo-kafka-nodes.shops.svc")).collect();
@@ -47,14 +59,16 @@ impl Brokers {
             // Names are looked up by nobody here: the addresses stand in their place.
             let mut elsewhere =
                 vec![(JARS, &*jars), ("://:", &everywhere), ("$POD_NAME.$NODES_DOMAIN", own)];
+            elsewhere.extend([("9092", &*client_port), ("9093", &*controller_port)]);
             elsewhere.extend(names.iter().map(String::as_str).zip(addresses.iter().map(|a| &**a)));
             Pod::new(&objects, "demo-kafka", number, &elsewhere)
         };
-        Self { pods: (0..count).map(pod).collect(), addresses: addresses.clone() }
+        Self { pods: (0..count).map(pod).collect(), addresses: addresses.clone(), port: clients }
     }
 
     fn bootstrap(&self) -> String {
-        let all: Vec<_> = self.addresses.iter().map(|address| format!("{address}:9092")).collect();
+        let all = self.addresses.iter().map(|address| format!("{address}:{}", self.port));
+        let all: Vec<_> = all.collect();
         all.join(",")
     }
 
@@ -202,6 +216,22 @@ async fn a_disk_is_formatted_once_and_only_for_its_own_cluster() {
     assert_eq!(brokers.are_up(&mut running).await, CLUSTER);
     brokers.read(RECORDS, 10).await;
     assert_eq!(brokers.committed(), 30);
+    let [broker] = running;
+    stop(broker).await;
+
+    // The file is lost, and the records are not.
+    fs::remove_file(&formatted).unwrap();
+    let all = files(&disk);
+    let refused = pod.init(&java());
+    assert_eq!(refused.status.code(), Some(1));
+    insta::assert_snapshot!(String::from_utf8(refused.stderr).unwrap(), @"the disk of demo-kafka-0 has records and no meta.properties, and is not formatted over them: restore that file, or write it if they are this broker's (version=1, cluster.id=Vb1sC3XtTaqQpOY0sV3ZkQ, node.id=0, a line each), or give the pod a disk of its own");
+    assert_eq!(files(&disk), all, "nothing of it is touched");
+    // It is written as the message says.
+    fs::write(&formatted, format!("version=1\ncluster.id={CLUSTER}\nnode.id=0\n")).unwrap();
+    let mut running = [brokers.start(0)];
+    assert_eq!(brokers.are_up(&mut running).await, CLUSTER);
+    brokers.read(RECORDS, 10).await;
+    assert_eq!(brokers.committed(), 40);
     let [broker] = running;
     stop(broker).await;
 
