@@ -167,9 +167,15 @@ async fn in_chosen_namespaces_it_needs_no_right_in_the_cluster() {
     define(&world.client, &crd::definition().unwrap()).await.unwrap();
     let installer = installer(&world).await;
     let values = format!("{CHART}/ci/namespaced-values.yaml");
+    let words =
+        |verb, set| [verb, RELEASE, CHART, "--namespace", HOME, "--values", &values, "--set", set];
+    // Whether somebody looks after the whole cluster is not for this installer to see.
+    let looks = "watch.namespaces={shops,more},watch.alone=false";
+    let refused = helm(Some(&installer), &words("install", looks)).await.unwrap_err().to_string();
+    assert!(refused.contains("cannot list resource \"clusterrolebindings\""), "{refused}");
     let set = "watch.namespaces={shops,more},watch.secrets=true";
-    let words = ["install", RELEASE, CHART, "--namespace", HOME, "--values", &values, "--set", set];
-    helm(Some(&installer), &words).await.unwrap();
+    helm(Some(&installer), &words("install", set)).await.unwrap();
+    helm(Some(&installer), &words("upgrade", &format!("{set},watch.alone=false"))).await.unwrap();
 
     let operator = Operator::start(&world).await;
     for namespace in [SHOPS, MORE] {

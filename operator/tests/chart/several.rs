@@ -31,6 +31,7 @@ async fn a_release_that_would_look_after_the_same_shops_is_refused() {
     let of_all = [
         said(install("two", MORE, WITHOUT_DEFINITION).await),
         said(install("two", MORE, "crds.enabled=true,watch.namespaces={shops}").await),
+        said(install("two", MORE, "crds.enabled=false,watch.namespaces={shops}").await),
     ];
     // Of its own it sees nothing else.
     world.install("upgrade", &[]).await.unwrap();
@@ -45,7 +46,7 @@ async fn a_release_that_would_look_after_the_same_shops_is_refused() {
     // Each its own namespaces.
     let other = chosen.replace(SHOPS, MORE);
     install("other", MORE, &format!("{WITHOUT_DEFINITION},{other}")).await.unwrap();
-    insta::assert_snapshot!([of_all, of_one].concat().join("\n"));
+    insta::assert_snapshot!([&of_all[..], &of_one[..]].concat().join("\n"));
 }
 
 /// As other tools render it, which do not ask the cluster.
