@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
-use storefront_testkit::{PostgresPrograms, Running, eventually};
+use storefront_testkit::{PostgresPrograms, Running, eventually, free_ports};
 
 use crate::{
     pods::{Pod, kill, rendered},
@@ -33,8 +33,8 @@ impl Server {
         let pod =
             Pod::new(&rendered(&json!({"payment": {"sandbox": {}}})), "demo-database", 0, &[]);
         give(&programs, pod.root());
-        let port = fastrand::u16(20_000..32_000).to_string();
-        Self { pod, programs, port }
+        let [port] = free_ports().unwrap();
+        Self { pod, programs, port: port.to_string() }
     }
 
     fn start(&self) -> Running {

@@ -19,7 +19,8 @@ use storefront_testkit::{Kafka, Moment, Severer, eventually_some};
 
 use crate::world::{LIMIT, Operator, Place, SHOP, until};
 
-/// No life of a shop asks brokers for as many changes.
+/// A life of a shop asks brokers for some changes, and for no more than this.
+const CHANGES_MIN: usize = 5;
 const CHANGES_MAX: usize = 20;
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// Deleted by hand, so that an edit makes one, grows the others and sets something of them.
@@ -181,18 +182,24 @@ async fn an_attempt_cut_off_between_calls_to_the_brokers_is_finished_by_the_next
     let (fresh, _) = whole.lived().await;
     let changes = severers[0].changes();
     println!("a life has {changes} changes at the brokers");
-    assert!((5..CHANGES_MAX).contains(&changes), "{changes}");
+    assert!((CHANGES_MIN..CHANGES_MAX).contains(&changes), "{changes}");
     assert_eq!(fresh[1].0[KEPT].2, 1, "the record is there");
 
     let lanes = severers.iter().enumerate().map(async |(lane, severer)| {
         let moment = [Moment::Before, Moment::After][lane % 2];
-        for n in (1..=changes).skip(lane / 2).step_by(2) {
+        for n in (1..CHANGES_MAX).skip(lane / 2).step_by(2) {
             let life = Life::begin(&kafka, severer).await;
-            severer.sever(moment, severer.changes() + n);
+            let before = severer.changes();
+            severer.sever(moment, before + n);
             let lived = tokio::time::timeout(LIMIT * 2, life.lived()).await;
             let (seen, severed) = lived.unwrap_or_else(|_| panic!("{moment:?} change {n}: no end"));
-            assert_eq!(severed, 1, "{moment:?} change {n}");
             assert!(seen == fresh, "{moment:?} change {n}: {seen:#?}, and not {fresh:#?}");
+            // Lives differ by a change or two: a call that a busy broker has not done at once is made again.
+            if severed == 0 {
+                let asked = severer.changes() - before;
+                assert!(asked < n && n > CHANGES_MIN, "{moment:?} change {n} of {asked}: no end");
+                break;
+            }
         }
     });
     join_all(lanes).await;

@@ -4,16 +4,23 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use k8s_openapi::{
-    api::{apps::v1::Deployment, core::v1::Service},
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Service},
+        events::v1::Event,
+    },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
     core::{ApiResource, DynamicObject},
 };
 use serde_json::{Value, json};
-use storefront_operator::{controller::kinds, crd};
+use storefront_operator::{
+    controller::{FINALIZER, kinds},
+    crd,
+};
 
 use crate::{
     faults::{End, Fate, Faults},
@@ -166,10 +173,31 @@ async fn a_shop_with_a_value_of_a_newer_operator_is_told_so_and_holds_up_no_othe
     assert_eq!(place.orders().await, Some(2));
     assert!(!told().await);
 
-    // And unreadable until its end, which does not wait for anybody.
+    // And unreadable until its end, with topics of which it was said once that they go with it.
+    place.apply(&spec("Delete", 2)).await;
+    operator.settles(&place).await;
     apply(&place, SHOP, &spec("Archive", 2)).await.unwrap();
     until("it is told", told).await;
     let shops = shops(&place);
+    assert_eq!(shops.get(SHOP).await.unwrap().finalizers(), [FINALIZER]);
+    write_down_topics(&place).await;
     shops.delete(SHOP, &DeleteParams::default()).await.unwrap();
     until("it is gone", async || shops.get_opt(SHOP).await.unwrap().is_none()).await;
+    let events = place.api::<Event>().list(&ListParams::default()).await.unwrap();
+    let mut left = events.items.into_iter().filter(|it| it.reason.as_deref() == Some("TopicsLeft"));
+    insta::assert_snapshot!(left.next().unwrap().note.unwrap(), @"the topics stay, delete them by hand: this operator cannot read spec.kafka.topics.deletionPolicy: unknown variant `Archive`, expected `Retain` or `Delete`: change that, or upgrade the operator if a newer one has taken it; until then everything stays as it is");
+}
+
+/// As the operator does it before it makes topics.
+async fn write_down_topics(place: &Place) {
+    let ledger = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": format!("{SHOP}-topics"), "labels": {
+            "app.kubernetes.io/instance": SHOP,
+            "app.kubernetes.io/managed-by": "storefront-operator",
+        }},
+        "data": {"topics": "order-successful"},
+    });
+    let (name, apply) = (format!("{SHOP}-topics"), PatchParams::apply("test"));
+    place.api::<ConfigMap>().patch(&name, &apply, &Patch::Apply(&ledger)).await.unwrap();
 }
