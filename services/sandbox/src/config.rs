@@ -99,7 +99,9 @@ impl SandboxConfig {
             settings.api_keys.push(SecretFile::new(file).read()?);
         }
         if let Some(webhook) = self.webhook {
-            settings.webhook_secret = Some(SecretFile::new(webhook.secret_file).read()?);
+            let file = SecretFile::new(webhook.secret_file);
+            settings.webhook_secret = Some(file.read()?);
+            settings.webhook_secret_file = Some(file);
             settings.webhook_url = Some(webhook.url);
         }
         settings.data = self.data;

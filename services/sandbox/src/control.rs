@@ -33,6 +33,7 @@ pub fn router(ledger: Arc<Ledger>) -> Router {
         .route("/control/sessions/{id}/{action}", post(act))
         .route("/control/faults", get(faults).put(set_faults))
         .route("/control/faults/strikes", get(strikes))
+        .route("/control/keys", get(keys))
         .route("/control/webhooks", get(webhooks))
         .route("/control/webhooks/deliver", post(deliver))
         .route("/control/mails", get(mails))
@@ -145,6 +146,10 @@ async fn set_faults(
 
 async fn strikes(State(ledger): State<Arc<Ledger>>) -> Json<Value> {
     Json(json!({"strikes": ledger.faults.strikes()}))
+}
+
+async fn keys(State(ledger): State<Arc<Ledger>>) -> Json<Value> {
+    Json(json!({"keys": ledger.keys.all()}))
 }
 
 async fn webhooks(State(ledger): State<Arc<Ledger>>) -> Result<Json<DeliveryCounts>, Problem> {

@@ -14,6 +14,7 @@ use crate::{
     clock,
     faults::Faults,
     ids,
+    keys::KeysUsed,
     session::{Act, Action, Conflict, Happening, Session},
     store::{Delivery, NewEvent, Statement, Store, StoreError, StoredAnswer},
     stripe::intent,
@@ -49,6 +50,7 @@ impl Cause {
 pub struct Ledger {
     pub store: Store,
     pub faults: Faults,
+    pub keys: KeysUsed,
     /// Where shoppers reach the checkout page, without a slash at its end.
     pub public_url: String,
     /// Event types that the shop's webhook wants: `None` if there is no webhook, all when empty.
@@ -63,6 +65,7 @@ impl Ledger {
         Self {
             store,
             faults: Faults::default(),
+            keys: KeysUsed::default(),
             public_url: public_url.trim_end_matches('/').to_owned(),
             listens_to,
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),

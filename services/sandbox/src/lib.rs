@@ -14,6 +14,7 @@ mod expiry;
 mod faults;
 mod html;
 mod ids;
+mod keys;
 mod ledger;
 mod mail;
 mod payment;

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use storefront_runtime::{Secret, secret::is_placeholder};
+use storefront_runtime::{Secret, SecretFile, secret::is_placeholder};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -29,6 +29,8 @@ pub struct SandboxSettings {
     pub webhook_url: Option<String>,
     /// Signs what is sent; needed with `webhook_url`.
     pub webhook_secret: Option<Secret>,
+    /// Where that secret is read again for each delivery, if it may be rotated.
+    pub webhook_secret_file: Option<SecretFile>,
     /// Event types that are sent; all when empty.
     pub webhook_events: Vec<String>,
     /// Pause after the first failed delivery. It doubles up to a minute, for three days.
@@ -81,6 +83,7 @@ impl SandboxSettings {
             api_keys: Vec::new(),
             webhook_url: None,
             webhook_secret: None,
+            webhook_secret_file: None,
             webhook_events: Vec::new(),
             webhook_first_retry: FIRST_RETRY,
             public_url: public_url.into(),
@@ -100,13 +103,15 @@ impl SandboxSettings {
             return Err(StartError::PublicUrl(self.public_url.clone()));
         }
         let Some(url) = &self.webhook_url else { return Ok(None) };
-        let secret = self.webhook_secret.as_ref().map(Secret::expose).unwrap_or_default();
-        if secret.is_empty() || is_placeholder(secret) {
-            return Err(StartError::WebhookSecret);
-        }
+        let secret = self.webhook_secret.clone();
+        let secret = secret.filter(|secret| !secret.is_empty() && !is_placeholder(secret));
+        let secret = secret.ok_or(StartError::WebhookSecret)?;
         Ok(Some(webhook::Endpoint {
             client: webhook::Client::new(url)?,
-            secret: secret.to_owned(),
+            signed_by: match &self.webhook_secret_file {
+                Some(file) => webhook::SignedBy::File(file.clone(), secret),
+                None => webhook::SignedBy::Secret(secret),
+            },
             first_retry_ms: i64::try_from(self.webhook_first_retry.as_millis()).unwrap_or(i64::MAX),
         }))
     }

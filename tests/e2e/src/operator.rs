@@ -79,6 +79,15 @@ impl Operator {
         start_anew(NAMESPACE, "app.kubernetes.io/name=storefront-operator").await
     }
 
+    /// Its pod is gone from one moment to the next.
+    pub async fn kill(&self) -> Result<()> {
+        let at = format!(
+            "--namespace={NAMESPACE} --selector=app.kubernetes.io/name=storefront-operator"
+        );
+        kubectl(&format!("delete pod {at} --force --grace-period=0")).await?;
+        kubectl(&format!("rollout status deployment {at} --timeout=120s")).await.map(drop)
+    }
+
     /// Memory that it really uses, in bytes.
     pub async fn memory(&self) -> Result<u64> {
         memory_of(NAMESPACE).await?.get("operator").copied().context("no operator")

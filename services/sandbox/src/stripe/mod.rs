@@ -35,7 +35,7 @@ pub use object::API_VERSION;
 pub use reads::event_json;
 
 use self::{answer::Answer, calls::Call, error::StripeError, idempotency::KeysInFlight};
-use crate::{faults::ApiHow, ids, ledger::Ledger};
+use crate::{clock, faults::ApiHow, ids, keys::KeysUsed, ledger::Ledger};
 
 /// What the handlers of the API share.
 pub struct Api {
@@ -65,7 +65,7 @@ async fn handle(State(api): State<Arc<Api>>, request: Request) -> Response {
     let version = answer::version(request.headers());
     let key = auth::idempotency_key(request.headers());
     let mut changes = api.ledger.faults.changes();
-    let answer = match admit(id.clone(), key.clone(), request).await {
+    let answer = match admit(&api.ledger.keys, id.clone(), key.clone(), request).await {
         Ok(request) if request.call.is_post() => idempotency::post(api, request).await,
         Ok(request) => reads::get(&api, request).await,
         Err(error) => error.into(),
@@ -80,11 +80,12 @@ async fn handle(State(api): State<Arc<Api>>, request: Request) -> Response {
 
 /// Checks the key, then finds the call, then reads the parameters: as Stripe, in that order.
 async fn admit(
+    keys: &KeysUsed,
     id: String,
     key: Option<String>,
     request: Request,
 ) -> Result<ApiRequest, StripeError> {
-    auth::check(request.headers())?;
+    keys.add(auth::check(request.headers())?, clock::now_s());
     let path = request.uri().path().to_owned();
     let call = Call::find(request.method(), &path)
         .ok_or_else(|| StripeError::no_such_url(request.method(), &path))?;

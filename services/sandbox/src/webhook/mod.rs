@@ -6,6 +6,7 @@ pub mod signature;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use storefront_runtime::{Secret, SecretFile};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,10 +29,26 @@ const GIVE_UP_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
 const NAP_MAX: Duration = Duration::from_secs(600);
 const NAP_AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// The secret of the endpoint.
+pub enum SignedBy {
+    Secret(Secret),
+    /// Read again for each delivery: it may be rotated, and the shop reads it again, too.
+    File(SecretFile, Secret),
+}
+
+impl SignedBy {
+    fn now(&self) -> Secret {
+        match self {
+            Self::Secret(secret) => secret.clone(),
+            Self::File(file, first) => file.read().unwrap_or_else(|_| first.clone()),
+        }
+    }
+}
+
 /// Where deliveries go and how they are signed.
 pub struct Endpoint {
     pub client: Client,
-    pub secret: String,
+    pub signed_by: SignedBy,
     /// Pause after the first failed attempt; it doubles up to a minute.
     pub first_retry_ms: i64,
 }
@@ -108,7 +125,7 @@ async fn deliver(ledger: &Ledger, endpoint: &Endpoint, seq: i64) -> Result<(), S
     };
     let post = || {
         let (body, signature) =
-            letter(&event, &endpoint.secret, ledger.faults.attempt(), clock::now_s());
+            letter(&event, &endpoint.signed_by.now(), ledger.faults.attempt(), clock::now_s());
         async move { endpoint.client.post(body, &signature).await }
     };
     let result = if event.copies > 1 {
@@ -198,6 +215,18 @@ mod tests {
         assert_eq!(skewed, signature::header("whsec_1", &same, 1_999_600));
         let (aged, _) = sent(Attempt { age_s: 259_200, ..whole });
         assert!(aged.contains("\"created\": 740800"), "{aged}");
+    }
+
+    #[test]
+    fn a_rotated_secret_signs_the_next_attempt() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, next) = (folder.path().join("secret"), folder.path().join("next"));
+        std::fs::write(&path, "whsec_1").unwrap();
+        let signed_by = SignedBy::File(SecretFile::new(&path), Secret::from("whsec_1"));
+        assert_eq!(&*signed_by.now(), "whsec_1");
+        std::fs::write(&next, "whsec_2").unwrap();
+        std::fs::rename(next, path).unwrap();
+        assert_eq!(&*signed_by.now(), "whsec_2");
     }
 
     fn after(attempts: i64, age_ms: i64) -> (Delivery, i64) {

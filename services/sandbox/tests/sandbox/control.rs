@@ -28,6 +28,19 @@ async fn the_ledger_lists_every_session() {
 }
 
 #[tokio::test]
+async fn keys_are_told_by_their_ends_with_their_use() {
+    let sandbox = Sandbox::start_for_test().await.unwrap();
+    let client = Client::of(&sandbox);
+    assert_eq!(client.get_json("/control/keys").await, json!({"keys": []}));
+    client.session().await;
+    client.session().await;
+    let told = client.get_json("/control/keys").await;
+    assert_eq!((told["keys"].as_array().unwrap().len(), &told["keys"][0]["calls"]), (1, &json!(2)));
+    let shown = told["keys"][0]["key"].as_str().unwrap();
+    assert!(shown.contains('*') && shown != Sandbox::API_KEY, "{shown}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_a_problem() {
     let sandbox = Sandbox::start_for_test().await.unwrap();
     let client = Client::of(&sandbox);

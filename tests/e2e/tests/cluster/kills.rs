@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use serde_json::json;
 use storefront_e2e_tests::{Load, demo};
 
 const BACK_LIMIT: Duration = Duration::from_secs(180);
@@ -26,6 +27,10 @@ async fn nothing_that_was_paid_is_lost_or_doubled() -> Result<()> {
         shop.kubectl(&format!("rollout status {object} --timeout=180s")).await?;
         shop.wait("condition=Ready", "storefront/demo", BACK_LIMIT).await?;
     }
+    // In the middle of something to do.
+    shop.patch(&json!({"spec": {"services": {"order": {"replicas": 2}}}})).await?;
+    operator.kill().await?;
+    shop.wait("jsonpath={.status.readyReplicas}=2", "deployment/demo-order", BACK_LIMIT).await?;
     load.goes_on(10).await;
     load.all_paid_served().await?;
     place.leave()
