@@ -14,7 +14,7 @@ use storefront_contract::{
 use storefront_runtime::SecretFile;
 use tokio::net::TcpListener;
 
-use crate::SandboxSettings;
+use crate::{SandboxSettings, smtp};
 
 const LOCAL: [u8; 4] = [127, 0, 0, 1];
 
@@ -27,6 +27,8 @@ section! {
         pub inbox_listen: SocketAddr = Or("SANDBOX_INBOX_LISTEN", (LOCAL, 8_025).into()),
         /// Address and port where mails are taken.
         pub smtp_listen: SocketAddr = Or("SANDBOX_SMTP_LISTEN", (LOCAL, 1_025).into()),
+        /// File with a certificate and its key (PEM): mail then comes over TLS, from the first byte.
+        pub smtp_tls_file: Option<PathBuf> = OptionalFile("SANDBOX_SMTP_TLS_FILE"),
         /// Folder of the ledger. Without it all is in memory.
         pub data: Option<PathBuf> = OptionalFile("SANDBOX_DATA"),
         /// Where shoppers reach the checkout page; without it at the sandbox's own address.
@@ -104,6 +106,7 @@ impl SandboxConfig {
             settings.webhook_secret_file = Some(file);
             settings.webhook_url = Some(webhook.url);
         }
+        settings.smtp_tls = self.smtp_tls_file.as_deref().map(smtp::tls::read).transpose()?;
         settings.data = self.data;
         settings.webhook_events = self.webhook_events;
         Ok(settings)

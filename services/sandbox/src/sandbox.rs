@@ -56,7 +56,13 @@ async fn start(
     let inbox = mail::api::router(Arc::clone(&ledger));
     parts.spawn(serve(settings.inbox_listener, inbox, shutdown.clone()).instrument(span.clone()));
     let limits = settings.smtp_limits;
-    let smtp = smtp::serve(settings.smtp_listener, Arc::clone(&ledger), limits, shutdown.clone());
+    let smtp = smtp::serve(
+        settings.smtp_listener,
+        settings.smtp_tls,
+        Arc::clone(&ledger),
+        limits,
+        shutdown.clone(),
+    );
     parts.spawn(done(smtp).instrument(span.clone()));
     let expiry = expiry::run(Arc::clone(&ledger), shutdown.clone());
     parts.spawn(done(expiry).instrument(span.clone()));
@@ -116,6 +122,8 @@ pub struct SandboxOptions {
     /// Where shoppers reach the checkout page; the sandbox itself without.
     pub public_url: Option<String>,
     pub smtp_limits: Option<smtp::Limits>,
+    /// File with a certificate and its key (PEM): mail comes over TLS, from the first byte.
+    pub smtp_tls_file: Option<PathBuf>,
 }
 
 /// A sandbox in this process, on free ports. Stops when dropped.
@@ -151,6 +159,7 @@ impl Sandbox {
         settings.webhook_events = options.webhook_events;
         settings.webhook_first_retry =
             options.webhook_first_retry.unwrap_or(Duration::from_millis(50));
+        settings.smtp_tls = options.smtp_tls_file.as_deref().map(smtp::tls::read).transpose()?;
         settings.smtp_limits = options.smtp_limits.unwrap_or_default();
         let shutdown = Shutdown::new();
         let (ledger, parts) = start(settings, &shutdown).await?;

@@ -1,10 +1,11 @@
 //! What the sandbox is told at its start, as values; refuses what would be dangerous or could not
 //! work. Reads no environment.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use storefront_runtime::{Secret, SecretFile, secret::is_placeholder};
 use tokio::net::TcpListener;
+use tokio_rustls::rustls::ServerConfig;
 use url::Url;
 
 use crate::{smtp, stripe, webhook};
@@ -38,6 +39,8 @@ pub struct SandboxSettings {
     /// Where shoppers reach `/sandbox/checkout/…`: the gateway, or this sandbox itself.
     pub public_url: String,
     pub smtp_limits: smtp::Limits,
+    /// With it, the mail server speaks TLS from the first byte.
+    pub smtp_tls: Option<Arc<ServerConfig>>,
 }
 
 /// Why the sandbox does not start.
@@ -88,6 +91,7 @@ impl SandboxSettings {
             webhook_first_retry: FIRST_RETRY,
             public_url: public_url.into(),
             smtp_limits: smtp::Limits::default(),
+            smtp_tls: None,
         }
     }
 

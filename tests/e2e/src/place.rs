@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
+use serde_json::Value;
 
 use crate::kubectl::{ROOT, kubectl_with};
 
@@ -24,6 +25,12 @@ impl Place {
         remove(&name, true);
         kubectl_with("apply --filename=-", &restricted(&name)).await?;
         Ok(Self { name, done: false })
+    }
+
+    /// What else a test needs in it.
+    pub async fn apply(&self, object: &Value) -> Result<()> {
+        let words = format!("apply --namespace={} --filename=-", self.name);
+        kubectl_with(&words, &object.to_string()).await.map(drop)
     }
 
     /// The end of a test in which all went well.

@@ -24,6 +24,8 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(120);
 pub struct Shop {
     pub namespace: String,
     pub name: String,
+    /// The Service behind which its mails arrive, another one than the stand-in's own.
+    pub inbox: Option<String>,
 }
 
 /// What the stand-ins have seen, and what the shop makes of it.
@@ -68,7 +70,7 @@ impl Shop {
         let manifest =
             output("kubectl", &[&words[..], &[patch.as_str()]].concat(), &manifest).await?;
         kubectl_with(&format!("apply --namespace={namespace} --filename=-"), &manifest).await?;
-        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned(), inbox: None })
     }
 
     /// An owner's edit of the Storefront.
@@ -174,13 +176,15 @@ impl Shop {
 
     async fn ledger(&self) -> Result<Ledger> {
         let http = Http::default();
-        let get = async |part: &str, port, path: &str| -> Result<Value> {
-            let forward = self.forward(part, port).await?;
+        let get = async |service: &str, port, path: &str| -> Result<Value> {
+            let forward = Forward::open(&self.namespace, service, port).await?;
             Ok(serde_json::from_slice(&http.get(forward.url(path)).await?.body)?)
         };
-        let sessions = get("sandbox", 12111, "/control/sessions?state=paid&limit=1").await?;
+        let stand_in = self.service("sandbox");
+        let sessions = get(&stand_in, 12111, "/control/sessions?state=paid&limit=1").await?;
         let figures = self.figures().await?;
-        let inbox = get("sandbox", 8025, "/api/v1/messages?limit=10000").await?;
+        let inbox = self.inbox.as_ref().unwrap_or(&stand_in);
+        let inbox = get(inbox, 8025, "/api/v1/messages?limit=10000").await?;
         let mut mails: BTreeMap<&str, u64> = BTreeMap::new();
         for mail in inbox["messages"].as_array().context("no messages")? {
             *mails.entry(mail["MessageID"].as_str().context("no Message-ID")?).or_default() += 1;

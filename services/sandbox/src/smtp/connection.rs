@@ -3,8 +3,7 @@
 use std::{io, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -29,8 +28,8 @@ const READ_BYTES: usize = 16 * 1024;
 /// Between two bytes of a reply that trickles.
 const TRICKLE: Duration = Duration::from_secs(1);
 
-struct Connection<'a> {
-    stream: TcpStream,
+struct Connection<'a, S> {
+    stream: S,
     ledger: &'a Ledger,
     limits: Limits,
     /// Read and not yet used: pipelined commands, or the beginning of a mail.
@@ -50,13 +49,12 @@ enum Goes {
 }
 
 /// Runs until the client or the shutdown ends it.
-pub async fn run(
-    stream: TcpStream,
+pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     ledger: &Ledger,
     limits: Limits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let (input, output) = (Vec::new(), Vec::new());
     let mut connection =
         Connection { stream, ledger, limits, input, output, shutdown, trickle: None };
@@ -105,7 +103,7 @@ enum Line {
     Endless,
 }
 
-impl Connection<'_> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     fn queue(&mut self, text: &str) {
         self.output.extend_from_slice(text.as_bytes());
         self.output.extend_from_slice(b"\r\n");
@@ -134,7 +132,11 @@ impl Connection<'_> {
                 () = self.shutdown.cancelled() => self.trickle = None,
             }
         }
-        let sent = timeout(self.limits.idle, self.stream.write_all(&self.output)).await;
+        let sent = async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await
+        };
+        let sent = timeout(self.limits.idle, sent).await;
         self.output.clear();
         sent.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }

@@ -4,8 +4,9 @@
 mod connection;
 mod data;
 mod dialogue;
+pub mod tls;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     io::AsyncWriteExt,
@@ -14,6 +15,7 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Ledger;
@@ -38,15 +40,17 @@ impl Default for Limits {
     }
 }
 
-/// Runs until `shutdown`; mails under way then get a moment to be kept.
+/// Runs until `shutdown`; mails under way then get a moment to be kept. With `tls`, connections begin with it.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
     ledger: Arc<Ledger>,
     limits: Limits,
     shutdown: CancellationToken,
 ) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
+    let tls = tls.map(TlsAcceptor::from);
     loop {
         let stream = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -64,9 +68,9 @@ pub async fn serve(
             turn_away(stream).await;
             continue;
         };
-        let (ledger, shutdown) = (Arc::clone(&ledger), shutdown.clone());
+        let (ledger, shutdown, tls) = (Arc::clone(&ledger), shutdown.clone(), tls.clone());
         connections.spawn(async move {
-            if let Err(error) = connection::run(stream, &ledger, limits, shutdown).await {
+            if let Err(error) = talk(stream, tls, &ledger, limits, shutdown).await {
                 tracing::debug!(%error, "a mail connection ended early");
             }
             drop(permit);
@@ -76,6 +80,19 @@ pub async fn serve(
     if ended.await.is_err() {
         tracing::warn!("mail connections were still open at the end and were cut");
     }
+}
+
+async fn talk(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    ledger: &Ledger,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let Some(tls) = tls else { return connection::run(stream, ledger, limits, shutdown).await };
+    let stream = timeout(limits.idle, tls.accept(stream)).await??;
+    connection::run(stream, ledger, limits, shutdown).await
 }
 
 /// The socket's buffer is empty, so this does not wait for the client.

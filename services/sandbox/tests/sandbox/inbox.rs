@@ -1,12 +1,16 @@
 //! Mails sent by the library that email uses, read through Mailpit's API.
 
 use lettre::{
-    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor, message::MultiPart,
-    transport::smtp::authentication::Credentials,
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::MultiPart,
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Certificate, CertificateStore, Tls, TlsParameters},
+    },
 };
 use serde_json::{Value, json};
-use storefront_sandbox::{FaultSettings, Sandbox, SmtpFault, SmtpStage};
-use storefront_testkit::Http;
+use storefront_sandbox::{FaultSettings, Sandbox, SandboxOptions, SmtpFault, SmtpStage};
+use storefront_testkit::{Authority, Http};
 
 use crate::client::redacted;
 
@@ -51,6 +55,30 @@ async fn a_mail_is_shown_as_mailpit_shows_it() {
         insta::assert_json_snapshot!("mail", redacted(&message));
     });
     assert_eq!(get(&sandbox, "/api/v1/messages").await["unread"], 0, "it was opened");
+}
+
+#[tokio::test]
+async fn mail_comes_over_tls_where_there_is_a_certificate() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new().unwrap());
+    let (certificate, key) = authority.certificate(&["localhost"]).unwrap();
+    let file = folder.path().join("server.pem");
+    std::fs::write(&file, certificate + &key).unwrap();
+    let options = SandboxOptions { smtp_tls_file: Some(file), ..SandboxOptions::default() };
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let trusted = TlsParameters::builder("localhost".into())
+        .certificate_store(CertificateStore::None)
+        .add_root_certificate(Certificate::from_pem(authority.pem().as_bytes()).unwrap())
+        .build_rustls()
+        .unwrap();
+    let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(
+        sandbox.smtp_address().ip().to_string(),
+    )
+    .port(sandbox.smtp_address().port())
+    .tls(Tls::Wrapper(trusted))
+    .credentials(Credentials::new("shop".into(), "secret".into()))
+    .build();
+    transport.send(receipt(1)).await.unwrap();
+    assert_eq!(get(&sandbox, "/api/v1/messages").await["messages"][0]["Username"], "shop");
 }
 
 #[tokio::test]

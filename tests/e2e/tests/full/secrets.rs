@@ -1,16 +1,13 @@
-//! The password of a shop's database, and its keys of Stripe, are changed while people buy. (That of a mail server is changed
-//! in the tests of email: it needs TLS, which the inbox does not speak.)
+//! The password of a shop's database is changed while people buy.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use storefront_e2e_tests::{Load, Operator, Place, Shop, demo, kubectl_with, pod, postgres};
-use storefront_testkit::{Http, eventually};
+use storefront_e2e_tests::{Load, Operator, Place, Shop, kubectl_with, pod, postgres};
+use storefront_testkit::eventually;
 
 const LIMIT: Duration = Duration::from_secs(180);
-const NEW_KEY: &str = "sk_test_4f0a9c1e7b52d638";
-const NEW_WEBHOOK_SECRET: &str = "whsec_9d27f3b08c615ea4";
 /// Makes a database in a folder of the pod, and serves it.
 const SERVER: &str = "initdb --pgdata=/data/new --username=root --auth-host=scram-sha-256 --auth-local=trust \
     && echo 'host all all all scram-sha-256' >> /data/new/pg_hba.conf \
@@ -25,12 +22,12 @@ const USERS: &str = "CREATE ROLE shop; CREATE ROLE blue LOGIN PASSWORD 'one' IN 
 async fn nobody_notices_a_new_password() -> Result<()> {
     let operator = Operator::installed().await?;
     let place = Place::new("secrets").await?;
-    let bank = Shop { namespace: place.name.clone(), name: "bank".into() };
-    apply(&place, &server()?).await?;
+    let bank = Shop { namespace: place.name.clone(), name: "bank".into(), inbox: None };
+    place.apply(&server()?).await?;
     bank.wait("condition=Ready", "pod/bank", LIMIT).await?;
     psql(&bank, USERS).await?;
     psql(&bank, "CREATE DATABASE shop OWNER shop").await?;
-    apply(&place, &secret(&place, "blue:one")).await?;
+    place.apply(&secret(&place, "blue:one")).await?;
 
     let database =
         json!({"managed": null, "external": {"secretRef": {"name": "bank", "key": "url"}}});
@@ -41,7 +38,7 @@ async fn nobody_notices_a_new_password() -> Result<()> {
     load.goes_on(10).await;
     ensure!(connections(&bank, "blue").await? > 0);
 
-    apply(&place, &secret(&place, "green:two")).await?;
+    place.apply(&secret(&place, "green:two")).await?;
     // A kubelet looks at a pod that has changed, and else within a minute or two.
     shop.kubectl("annotate pods --all rotated=1").await?;
     eventually(LIMIT, "the new password in a pod", async || {
@@ -63,53 +60,6 @@ async fn nobody_notices_a_new_password() -> Result<()> {
     ensure!(shop.pods().await? == pods, "restarted: {:?}", shop.pods().await?);
     load.all_served().await?;
     place.leave()
-}
-
-/// The key for Stripe's API and the secret that its events are signed with. The stand-in reads its own again, too, and takes both
-/// keys for a while, as Stripe does.
-#[tokio::test]
-#[ignore = "needs a cluster: make e2e-full"]
-async fn nobody_notices_new_keys_of_stripe() -> Result<()> {
-    let (operator, place, shop) = demo("keys").await?;
-    let pods = shop.pods().await?;
-    let load = Load::start(&operator, &shop).await?;
-    load.goes_on(10).await;
-    let before = stand_in(&shop, "keys").await?;
-    ensure!(before["keys"].as_array().is_some_and(|keys| keys.len() == 1), "{before}");
-
-    let new = json!({"stringData": {"api-key": NEW_KEY, "webhook-secret": NEW_WEBHOOK_SECRET}});
-    shop.kubectl(&format!("patch secret/demo-sandbox --patch={new}")).await?;
-    shop.kubectl("annotate pods --all rotated=1").await?;
-    eventually(LIMIT, "a call by the new key", async || {
-        stand_in(&shop, "keys")
-            .await
-            .is_ok_and(|it| it["keys"].as_array().is_some_and(|keys| keys.len() == 2))
-    })
-    .await;
-    // What was under way with the old one has ended.
-    load.goes_on(5).await;
-    let old_calls = async || -> Result<Value> {
-        let told = stand_in(&shop, "keys").await?;
-        Ok(told["keys"][1]["calls"].clone())
-    };
-    let calls = old_calls().await?;
-    load.goes_on(20).await;
-    ensure!(old_calls().await? == calls, "the old key is used on");
-
-    load.all_served().await?;
-    // Events that were signed by one secret and held against the other have come again.
-    eventually(LIMIT, "an answer to each event", async || {
-        stand_in(&shop, "webhooks").await.is_ok_and(|it| it["pending"] == 0 && it["failed"] == 0)
-    })
-    .await;
-    ensure!(shop.pods().await? == pods, "restarted: {:?}", shop.pods().await?);
-    place.leave()
-}
-
-/// What the stand-in for Stripe tells of itself.
-async fn stand_in(shop: &Shop, what: &str) -> Result<Value> {
-    let forward = shop.forward("sandbox", 12111).await?;
-    Http::default().get(forward.url(&format!("/control/{what}"))).await?.expect_status(200)?.json()
 }
 
 fn server() -> Result<Value> {
@@ -143,11 +93,6 @@ fn server() -> Result<Value> {
 fn secret(place: &Place, login: &str) -> Value {
     let url = format!("postgres://{login}@bank.{}:5432/shop", place.name);
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bank"}, "stringData": {"url": url}})
-}
-
-async fn apply(place: &Place, object: &Value) -> Result<()> {
-    let words = format!("apply --namespace={} --filename=-", place.name);
-    kubectl_with(&words, &object.to_string()).await.map(drop)
 }
 
 /// Says something to the server, as its owner; what it answers.
