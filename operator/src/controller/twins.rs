@@ -14,6 +14,7 @@ use crate::{
         observe::{self, Live, References},
         topics,
     },
+    plan::cluster,
     reading,
     status::{Brokers, Observed},
 };
@@ -122,7 +123,7 @@ fn twin(storefront: &Storefront, ours: &Identity, others: &[Arc<Storefront>]) ->
 }
 
 /// Fails when an older shop has the same topics and groups: before anything is made that would take its
-/// events. So it does when that cannot be told, unless the shop runs already. Writes into `observed` which
+/// events. So it does when that cannot be told, unless the shop runs already at these brokers. Writes into `observed` which
 /// brokers they are, if they were asked.
 pub(crate) async fn check(
     storefront: &Storefront,
@@ -133,10 +134,7 @@ pub(crate) async fn check(
 ) -> Result<(), Error> {
     let Some(mut ours) = Identity::of(storefront) else { return Ok(()) };
     let all = context.storefronts_of_all_watches().await;
-    let runs = live
-        .objects
-        .iter()
-        .any(|object| object.types.as_ref().is_some_and(|types| types.kind == "Deployment"));
+    let runs = runs_there(storefront, live);
     let asks = match twin(storefront, &ours, &all) {
         None => return Ok(()),
         Some(Twin::Maybe(_)) if runs => return Ok(()),
@@ -161,6 +159,13 @@ pub(crate) async fn check(
         Some(Twin::Maybe(other)) => Err(Error::MaybeSharedPrefix { other, why }),
         None => Ok(()),
     }
+}
+
+/// Whether some service has been told to use the brokers that the manifest names now.
+fn runs_there(storefront: &Storefront, live: &Live) -> bool {
+    let (brokers, _) = cluster::kafka(&storefront.spec, &storefront.name_any());
+    let brokers = brokers.join(",");
+    live.objects.iter().any(|object| object.data["data"]["KAFKA_BROKERS"] == *brokers)
 }
 
 /// The same for brokers that have said which they are: whatever else was known.
@@ -288,6 +293,18 @@ mod tests {
         let seen = shop("elder", 1, "a:9092", &json!({"observedGeneration": 1}));
         assert_eq!(found(&seen, "c:9092", &json!({}), Some("main")), json!(null));
         assert_eq!(found(&seen, "c:9092", &json!({}), None), "maybe");
+    }
+
+    #[test]
+    fn a_shop_that_moves_does_not_run_there_yet() {
+        let settings = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "demo-order"},
+            "data": {"KAFKA_BROKERS": "a:9092,b:9092"},
+        });
+        let live = Live { objects: vec![serde_json::from_value(settings).unwrap()] };
+        assert!(runs_there(&shop("demo", 1, "a:9092, b:9092", &json!({})), &live));
+        assert!(!runs_there(&shop("demo", 1, "c:9092", &json!({})), &live));
+        assert!(!runs_there(&shop("demo", 1, "a:9092", &json!({})), &Live::default()));
     }
 
     #[test]
