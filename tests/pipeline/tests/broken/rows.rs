@@ -36,7 +36,7 @@ const HELD: &[Held] = &[
     (3, CREATION, "a_crash_between_stripe_and_the_row_ends_in_the_same_session"),
     (4, PAYMENTS, "a_payment_whose_commit_is_cut_is_paid_once"),
     (5, PAYMENTS, "a_payment_whose_commit_is_cut_is_paid_once"),
-    (6, PAYMENTS, "two_hundred_payments_whose_news_come_twice_and_shuffled"),
+    (6, PAYMENTS, "a_thousand_payments_whose_news_all_messengers_bring_at_once"),
     (7, OUTBOX, "relays_come_and_go_and_every_keys_order_stays"),
     (8, OUTBOX, "relays_come_and_go_and_every_keys_order_stays"),
     (9, "services/runtime/tests/suite/commit.rs", "a_batch_whose_commit_was_not_answered_is_not"),
