@@ -256,8 +256,10 @@ fn remedy(cause: Cause, field: &str) -> String {
 }
 
 /// A look that got no answer. Among others that did, one such says little: only a second one is told. What
-/// is known of the topics stays.
+/// is known of the topics stays. Of an edit since then nothing is known, and that is told at once: its topics
+/// have not been looked at.
 fn without_answer(before: Option<Seen>, nothing: Seen) -> Seen {
+    let before = before.filter(|before| before.generation == nothing.generation);
     let Some(before) = before else { return Seen { unanswered: 1, ..nothing } };
     let unanswered = before.unanswered + 1;
     let was_told = matches!(before.brokers, Brokers::Unreachable(_));
@@ -346,7 +348,9 @@ mod tests {
         let second = without_answer(Some(first), nothing());
         assert_eq!(second.brokers, nothing().brokers);
         assert_eq!(without_answer(Some(second), nothing()).brokers, nothing().brokers);
-        // Nothing was ever known: then it is told at once.
+        // Nothing was ever known, or nothing of this edit: then it is told at once.
         assert_eq!(without_answer(None, nothing()).brokers, nothing().brokers);
+        let edited = Seen { generation: Some(2), ..nothing() };
+        assert_eq!(without_answer(Some(well), edited).brokers, nothing().brokers);
     }
 }

@@ -213,6 +213,8 @@ impl Operator {
     /// Waits until it has seen the manifest as it is and has found, in a whole attempt, nothing to write.
     pub async fn settles(&self, place: &Place) {
         until("the manifest is seen", async || place.is_seen().await).await;
+        // One that has begun before may have looked at what was then.
+        until("no attempt is under way", async || self.number("reconciles_under_way") == 0).await;
         let steady = self.number("steady_reconciles_total");
         place.touch().await;
         let found = async || self.number("steady_reconciles_total") > steady;
