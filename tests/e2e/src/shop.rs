@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// From `kubectl apply` to a shop that sells, with the images there: 20 s on an idle machine of two cores.
-const READY_LIMIT: Duration = Duration::from_secs(180);
+const READY_LIMIT: Duration = Duration::from_secs(240);
 /// For what was paid to be ordered and mailed, also after the longest back-off.
 const SETTLE_LIMIT: Duration = Duration::from_secs(120);
 
