@@ -39,7 +39,6 @@ async fn a_topic_is_made_once_with_its_settings(subject: &Subject) {
     assert_eq!(again, Err(RDKafkaErrorCode::TopicAlreadyExists));
 }
 
-/// Check 3.
 async fn a_creation_that_is_only_tried_makes_nothing(subject: &Subject) {
     let topic = subject.name("tried");
     let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
@@ -49,7 +48,6 @@ async fn a_creation_that_is_only_tried_makes_nothing(subject: &Subject) {
     assert_eq!(subject.partitions(&topic), 0);
 }
 
-/// Check 4.
 async fn twenty_topics_are_made_at_once(subject: &Subject) {
     let names: Vec<String> = (0..20).map(|number| subject.name(&format!("many{number}"))).collect();
     let new =
@@ -61,7 +59,7 @@ async fn twenty_topics_are_made_at_once(subject: &Subject) {
     subject.eventually("all of them", || names.iter().all(|name| subject.partitions(name) == 3));
 }
 
-/// Check 5: `-1` for both numbers (KIP-464).
+/// `-1` for both numbers (KIP-464).
 async fn a_topic_without_numbers_gets_the_brokers_own(subject: &Subject) {
     let topic = subject.name("plain");
     let new = NewTopic::new(&topic, -1, TopicReplication::Fixed(-1));
@@ -70,7 +68,6 @@ async fn a_topic_without_numbers_gets_the_brokers_own(subject: &Subject) {
     subject.eventually("a partition", || subject.partitions(&topic) > 0);
 }
 
-/// Check 6.
 async fn partitions_are_added(subject: &Subject) {
     let topic = subject.topic("grown", 3).await;
     let added = [NewPartitions::new(&topic, 6)];
@@ -81,7 +78,6 @@ async fn partitions_are_added(subject: &Subject) {
     assert_eq!(sent, Ok((5, 0)), "the new ones take records");
 }
 
-/// Check 8.
 async fn the_settings_of_a_broker_are_told(subject: &Subject) {
     let admin = subject.admin();
     let id = admin.inner().fetch_metadata(None, LIMIT).unwrap().brokers()[0].id();
@@ -90,7 +86,6 @@ async fn the_settings_of_a_broker_are_told(subject: &Subject) {
     assert!(!told.unwrap().entries.is_empty());
 }
 
-/// Check 9.
 async fn settings_are_changed(subject: &Subject) {
     let topic = subject.topic("changed", 1).await;
     let change = AlterConfig::new(ResourceSpecifier::Topic(&topic))
@@ -105,7 +100,6 @@ async fn settings_are_changed(subject: &Subject) {
     .await;
 }
 
-/// Check 10.
 async fn a_deleted_topic_is_gone_and_its_name_is_free(subject: &Subject) {
     let topic = subject.topic("again", 2).await;
     let producer = subject.producer(&[]);
@@ -126,7 +120,6 @@ async fn a_deleted_topic_is_gone_and_its_name_is_free(subject: &Subject) {
     assert_eq!(seen.iter().map(|seen| seen.key.as_str()).collect::<Vec<_>>(), ["new"]);
 }
 
-/// Check 11.
 async fn records_are_deleted_up_to_an_offset(subject: &Subject) {
     let topic = subject.topic("cut", 1).await;
     let producer = subject.producer(&[]);
@@ -141,7 +134,7 @@ async fn records_are_deleted_up_to_an_offset(subject: &Subject) {
     assert_eq!(reader.fetch_watermarks(&topic, 0, LIMIT), Ok((4, 10)));
 }
 
-/// Check 12, turned round: a misspelt topic is an error on both.
+/// A misspelt topic is an error on both.
 async fn a_topic_that_nobody_made_is_not_made_by_a_record(subject: &Subject) {
     let topic = subject.name("order-succesful");
     let producer = subject.producer(&[("message.timeout.ms", "5000")]);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -28,22 +28,16 @@ on_both! {
     groups_are_listed_and_deleted
 }
 
-/// Check 18.
 async fn a_member_goes_on_where_the_group_stood(subject: &Subject) {
     let topic = subject.topic("group", 3).await;
     let (producer, group) = (subject.producer(&[]), subject.name("group"));
-    let send = async |count: i32| {
-        for number in 0..count {
-            subject.send(&producer, &topic, number % 3, "k", b"v").await.unwrap();
-        }
-    };
-    send(90).await;
+    subject.spread(&producer, &topic, 3, 90).await;
     let first = subject.consumer(&group, &[]);
     first.subscribe(&[&topic]).unwrap();
     assert_eq!(Subject::take(&first, 90).len(), 90);
     first.commit_consumer_state(CommitMode::Sync).unwrap();
     drop(first);
-    send(30).await;
+    subject.spread(&producer, &topic, 3, 30).await;
 
     let second = subject.consumer(&group, &[]);
     let mut all = TopicPartitionList::new();
@@ -64,17 +58,16 @@ async fn a_member_goes_on_where_the_group_stood(subject: &Subject) {
     assert!(Subject::is_dry(&second));
 }
 
-/// Check 19.
 async fn members_share_by_range(subject: &Subject) {
     share(subject, &[("partition.assignment.strategy", "range")]).await;
 }
 
-/// Check 20: what the services use.
+/// What the services use.
 async fn members_share_cooperatively(subject: &Subject) {
     share(subject, &[("partition.assignment.strategy", "cooperative-sticky")]).await;
 }
 
-/// Check 22: KIP-848.
+/// KIP-848.
 async fn members_share_by_the_new_protocol(subject: &Subject) {
     share(subject, &[("group.protocol", "consumer")]).await;
 }
@@ -127,52 +120,54 @@ async fn share(subject: &Subject, more: &[(&str, &str)]) {
     let (group, seen) = (subject.name("sharers"), Places::default());
     let producer = subject.producer(&[]);
     let member = || Member::join(subject.consumer(&group, more), &topic, &seen);
-    let mut sent = 0;
-    let send = async |count: usize| {
-        for number in 0..count {
-            let partition = i32::try_from(number % 4).unwrap();
-            subject.send(&producer, &topic, partition, "k", b"v").await.unwrap();
-        }
-        count
-    };
+    let send = async || subject.spread(&producer, &topic, 4, 100).await;
     let first = member();
     subject.eventually("all partitions of the first", || first.owns().len() == 4);
-    sent += send(100).await;
+    send().await;
     let second = member();
     subject.eventually("two partitions each", || {
         let (one, other) = (first.owns(), second.owns());
         one.len() == 2 && other.len() == 2 && one.iter().all(|mine| !other.contains(mine))
     });
-    sent += send(100).await;
+    send().await;
     second.leave();
     subject.eventually("all partitions of the first again", || first.owns().len() == 4);
-    sent += send(100).await;
-    subject.eventually("every record", || seen.lock().unwrap().len() == sent);
+    send().await;
+    subject.eventually("every record", || seen.lock().unwrap().len() == 300);
     first.leave();
 }
 
-/// Check 21: a client that somebody else wrote, killed without a word.
+/// Killed when dropped, also when a check does not hold.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// A client that somebody else wrote, killed without a word.
 async fn the_partitions_of_a_killed_member_are_taken_over(subject: &Subject) {
     let topic = subject.topic("inherited", 2).await;
     let (group, seen) = (subject.name("heirs"), Places::default());
     let timeout = [("session.timeout.ms", "6000"), ("partition.assignment.strategy", "range")];
     let heir = Member::join(subject.consumer(&group, &timeout), &topic, &seen);
     subject.eventually("both partitions", || heir.owns().len() == 2);
-    let mut other = Command::new("kcat")
+    let other = Command::new("kcat")
         .args(["-b", &subject.bootstrap, "-q", "-X", "session.timeout.ms=6000"])
         .args(["-X", "partition.assignment.strategy=range", "-G", &group, &topic])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let other = Killed(other);
     subject.eventually("one partition each", || heir.owns().len() == 1);
-    other.kill().unwrap();
-    other.wait().unwrap();
+    drop(other);
     subject.eventually("both partitions again", || heir.owns().len() == 2);
     heir.leave();
 }
 
-/// Check 23.
 async fn groups_are_listed_and_deleted(subject: &Subject) {
     let topic = subject.topic("listed", 1).await;
     let group = subject.name("listed");

@@ -1,4 +1,4 @@
-//! What Storefront and its users' clients ask of a Kafka broker: the same 28 checks on the embedded one and
+//! What Storefront and its users' clients ask of a Kafka broker: the same checks on the embedded one and
 //! on Apache Kafka, so that what works on a laptop works in a cluster.
 #![cfg(feature = "embedded")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests, too")]

@@ -24,7 +24,7 @@ on_both! {
     a_waiting_consumer_hears_of_a_record_at_once
 }
 
-/// Check 13: headers (also two of one name, without a value, of any bytes), key, time, no value.
+/// Headers (also two of one name, without a value, of any bytes), key, time, no value.
 async fn a_record_comes_back_whole(subject: &Subject) {
     let topic = subject.topic("whole", 1).await;
     let headers = OwnedHeaders::new()
@@ -48,7 +48,6 @@ async fn a_record_comes_back_whole(subject: &Subject) {
     assert_eq!((second.key(), second.payload()), (Some(&b"tombstone"[..]), None));
 }
 
-/// Check 14.
 async fn every_compression_is_read(subject: &Subject) {
     let topic = subject.topic("compressed", 1).await;
     let value = vec![b'x'; 2_000];
@@ -62,7 +61,7 @@ async fn every_compression_is_read(subject: &Subject) {
     assert!(seen.iter().all(|seen| seen.value == value));
 }
 
-/// Check 15: five requests in flight, every record once, without a gap.
+/// Five requests in flight, every record once, without a gap.
 async fn an_idempotent_producer_writes_each_record_once(subject: &Subject) {
     let topic = subject.topic("once", 3).await;
     let small = [("batch.num.messages", "20"), ("linger.ms", "1"), ("acks", "all")];
@@ -85,7 +84,7 @@ async fn an_idempotent_producer_writes_each_record_once(subject: &Subject) {
     }
 }
 
-/// Check 16: just below the usual limit of a megabyte.
+/// Just below the usual limit of a megabyte.
 async fn large_records_are_taken(subject: &Subject) {
     let topic = subject.topic("large", 1).await;
     let (producer, value) = (subject.producer(&[]), vec![7; 950_000]);
@@ -96,7 +95,6 @@ async fn large_records_are_taken(subject: &Subject) {
     assert_eq!(seen.iter().map(|seen| seen.value.len()).collect::<Vec<_>>(), [950_000; 5]);
 }
 
-/// Check 17.
 async fn ends_times_and_committed_offsets_are_told(subject: &Subject) {
     const FIRST: i64 = 1_700_000_000_000;
     let topic = subject.topic("times", 1).await;
@@ -119,7 +117,7 @@ async fn ends_times_and_committed_offsets_are_told(subject: &Subject) {
     assert_eq!(committed.elements()[0].offset(), Offset::Offset(7));
 }
 
-/// Check 28: a fetch that waits is answered by the record, not by the end of its time.
+/// A fetch that waits is answered by the record, not by the end of its time.
 async fn a_waiting_consumer_hears_of_a_record_at_once(subject: &Subject) {
     let topic = subject.topic("soon", 1).await;
     let producer = subject.producer(&[("linger.ms", "0")]);

@@ -126,6 +126,19 @@ impl Subject {
         Ok((sent.partition, sent.offset))
     }
 
+    /// Sends so many records, to one of the partitions after the other.
+    pub async fn spread(
+        &self,
+        producer: &FutureProducer,
+        topic: &str,
+        partitions: i32,
+        count: i32,
+    ) {
+        for number in 0..count {
+            self.send(producer, topic, number % partitions, "k", b"v").await.unwrap();
+        }
+    }
+
     pub fn consumer(&self, group: &str, more: &[(&str, &str)]) -> BaseConsumer {
         let common = [
             ("group.id", group),

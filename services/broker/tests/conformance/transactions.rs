@@ -29,7 +29,6 @@ fn keys(seen: &[Seen]) -> Vec<&str> {
     seen.iter().map(|seen| seen.key.as_str()).collect()
 }
 
-/// Check 24.
 async fn what_is_aborted_is_not_seen(subject: &Subject) {
     let topic = subject.topic("aborted", 2).await;
     let producer = transactional(subject, "aborting");
@@ -49,7 +48,7 @@ async fn what_is_aborted_is_not_seen(subject: &Subject) {
     assert_eq!(subject.read_all(&topic, "read_uncommitted").len(), 30);
 }
 
-/// Check 25: the last stable offset.
+/// The last stable offset.
 async fn what_is_open_holds_back_what_follows(subject: &Subject) {
     let topic = subject.topic("open", 1).await;
     let (plain, producer) = (subject.producer(&[]), transactional(subject, "opening"));
@@ -64,13 +63,10 @@ async fn what_is_open_holds_back_what_follows(subject: &Subject) {
     assert_eq!(keys(&Subject::take(&reader, 2)), ["open", "after"]);
 }
 
-/// Check 26.
 async fn offsets_are_committed_with_their_transaction(subject: &Subject) {
     let (source, target) = (subject.topic("source", 1).await, subject.topic("target", 1).await);
     let plain = subject.producer(&[]);
-    for _ in 0..20 {
-        subject.send(&plain, &source, 0, "k", b"v").await.unwrap();
-    }
+    subject.spread(&plain, &source, 1, 20).await;
     let group = subject.name("copies");
     let consumer = subject.consumer(&group, &[("session.timeout.ms", "6000")]);
     consumer.subscribe(&[&source]).unwrap();
@@ -101,7 +97,6 @@ async fn offsets_are_committed_with_their_transaction(subject: &Subject) {
     assert_eq!(keys(&subject.read_all(&target, "read_committed")), ["committed"; 10]);
 }
 
-/// Check 27.
 async fn a_producer_that_was_replaced_is_refused(subject: &Subject) {
     let topic = subject.topic("fenced", 1).await;
     let old = transactional(subject, "fenced");

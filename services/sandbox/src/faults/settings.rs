@@ -323,14 +323,30 @@ mod tests {
             assert_eq!(checked(example), "taken", "{example}");
         }
         assert!(examples.len() > 3);
-        let all = serde_json::to_value(FaultSettings::default()).unwrap();
-        let api = serde_json::to_value(ApiFault::default()).unwrap();
-        let names = [&all, &api].into_iter().filter_map(|value| value.as_object());
-        for name in names.flat_map(serde_json::Map::keys) {
+        let structs = [
+            known::<FaultSettings>(r#"{"?": 1}"#),
+            known::<ApiFault>(r#"{"?": 1}"#),
+            known::<Delayed>(r#"{"?": 1}"#),
+            known::<SmtpFault>(r#"{"?": 1}"#),
+        ];
+        let choices = [
+            known::<WebhookFault>(r#""?""#),
+            known::<ApiHow>(r#""?""#),
+            known::<SmtpHow>(r#""?""#),
+            known::<SmtpStage>(r#""?""#),
+        ];
+        let calls = CALLS.iter().map(|call| (*call).to_owned());
+        for name in structs.into_iter().chain(choices).flatten().chain(calls) {
             assert!(page.contains(&format!("`{name}`")), "{name} is missing");
         }
-        for call in CALLS {
-            assert!(page.contains(&format!("`{call}`")), "{call} is missing");
-        }
+    }
+
+    /// The names that a type knows, as it says when it is given another one.
+    fn known<T: serde::de::DeserializeOwned>(json: &str) -> Vec<String> {
+        let error = serde_json::from_str::<T>(json).err().unwrap().to_string();
+        let (_, names) = error.split_once("expected ").unwrap();
+        let names: Vec<String> = names.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        assert!(names.len() > 1, "{error}");
+        names
     }
 }

@@ -165,12 +165,13 @@ async fn a_mail_server_that_says_nothing_or_little() {
     };
     faults(&client, json!({"smtp": {"at": "connect", "how": "silence"}})).await;
     let mut silent = talk(b"EHLO shop\r\n").await;
+    eventually(LIMIT, "the server is silent to it", async || {
+        client.get_json("/control/faults/strikes").await["strikes"] == 1
+    })
+    .await;
     let mut said = String::new();
     let read = silent.read_to_string(&mut said);
-    let mended = async {
-        tokio::time::timeout(Duration::from_millis(200), std::future::pending::<()>()).await.ok();
-        faults(&client, json!({"smtp": {"at": "connect", "how": "trickle"}})).await;
-    };
+    let mended = faults(&client, json!({"smtp": {"at": "connect", "how": "trickle"}}));
     tokio::join!(async { read.await.unwrap() }, mended);
     assert_eq!(said, "");
 
