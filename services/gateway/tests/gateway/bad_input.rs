@@ -18,103 +18,95 @@ fn statuses(text: &str) -> Vec<&str> {
     words.filter(|word| word.parse::<u16>().is_ok()).collect()
 }
 
-/// (what, the request, the statuses it may get). All in the order of the list of bad inputs.
+/// (what, the request, the status that it gets).
 fn framing() -> Vec<(&'static str, String, &'static str)> {
     let post = "POST /payment HTTP/1.1\r\nHost: shop\r\n";
     let chunked = "POST /payment HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n";
     let get = "GET /payment HTTP/1.1\r\n";
     let large = "x".repeat(100_001);
     vec![
-        ("15 body too large", format!("{post}Content-Length: 100001\r\n\r\n{large}"), "413"),
+        ("body too large", format!("{post}Content-Length: 100001\r\n\r\n{large}"), "413"),
         (
-            "15 endless chunks",
+            "endless chunks",
             format!("{chunked}{}", format!("1000\r\n{}\r\n", "x".repeat(0x1000)).repeat(30)),
             "413",
         ),
-        ("16 slow head", "GET /payment HTTP/1.1\r\nHo".into(), "408"),
-        ("16 slow body", format!("{post}Content-Length: 10\r\n\r\n12345"), "408"),
-        ("16 slow chunk", format!("{chunked}5\r\nhel"), "408"),
+        ("slow head", "GET /payment HTTP/1.1\r\nHo".into(), "408"),
+        ("slow body", format!("{post}Content-Length: 10\r\n\r\n12345"), "408"),
+        ("slow chunk", format!("{chunked}5\r\nhel"), "408"),
         (
-            "17 length and chunked",
+            "length and chunked",
             format!(
                 "{post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /catalog HTTP/1.1\r\nHost: a\r\n\r\n"
             ),
             "400",
         ),
         (
-            "17 chunked and length",
+            "chunked and length",
             format!("{post}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
             "400",
         ),
         (
-            "17 chunked twice",
+            "chunked twice",
             format!(
                 "{post}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"
             ),
             "400",
         ),
         (
-            "17 chunked not last",
+            "chunked not last",
             format!("{post}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
             "400",
         ),
         (
-            "17 chunked in disguise",
+            "chunked in disguise",
             format!("{post}Transfer-Encoding: x\tchunked\r\n\r\n0\r\n\r\n"),
             "400",
         ),
         (
-            "17 chunked with HTTP/1.0",
+            "chunked with HTTP/1.0",
             "POST /payment HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(),
             "400",
         ),
-        ("18 plus", format!("{post}Content-Length: +5\r\n\r\nhello"), "400"),
-        ("18 list", format!("{post}Content-Length: 5, 6\r\n\r\nhello"), "400"),
-        ("18 hexadecimal", format!("{post}Content-Length: 0x5\r\n\r\nhello"), "400"),
+        ("plus", format!("{post}Content-Length: +5\r\n\r\nhello"), "400"),
+        ("list", format!("{post}Content-Length: 5, 6\r\n\r\nhello"), "400"),
+        ("hexadecimal", format!("{post}Content-Length: 0x5\r\n\r\nhello"), "400"),
         (
-            "18 two lengths",
+            "two lengths",
             format!("{post}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
             "400",
         ),
-        ("18 negative", format!("{post}Content-Length: -1\r\n\r\n"), "400"),
-        ("18 overflow", format!("{post}Content-Length: 18446744073709551616\r\n\r\n"), "400"),
-        ("19 bare LF", "GET /payment HTTP/1.1\nHost: shop\n\n".into(), "400"),
-        ("19 one bare LF", format!("{get}Host: shop\nX: y\r\n\r\n"), "400"),
-        ("19 folded", format!("{get}Host: shop\r\nX: a\r\n b\r\n\r\n"), "400"),
-        ("19 space before colon", format!("{get}Host: shop\r\nX : a\r\n\r\n"), "400"),
-        ("19 NUL", format!("{get}Host: shop\r\nX: a\0b\r\n\r\n"), "400"),
-        ("19 bare CR", format!("{get}Host: shop\r\nX: a\rb\r\n\r\n"), "400"),
-        ("20 chunk size overflow", format!("{chunked}FFFFFFFFFFFFFFFF\r\nx"), "400"),
+        ("negative", format!("{post}Content-Length: -1\r\n\r\n"), "400"),
+        ("overflow", format!("{post}Content-Length: 18446744073709551616\r\n\r\n"), "400"),
+        ("bare LF", "GET /payment HTTP/1.1\nHost: shop\n\n".into(), "400"),
+        ("one bare LF", format!("{get}Host: shop\nX: y\r\n\r\n"), "400"),
+        ("folded", format!("{get}Host: shop\r\nX: a\r\n b\r\n\r\n"), "400"),
+        ("space before colon", format!("{get}Host: shop\r\nX : a\r\n\r\n"), "400"),
+        ("NUL", format!("{get}Host: shop\r\nX: a\0b\r\n\r\n"), "400"),
+        ("bare CR", format!("{get}Host: shop\r\nX: a\rb\r\n\r\n"), "400"),
+        ("chunk size overflow", format!("{chunked}FFFFFFFFFFFFFFFF\r\nx"), "400"),
+        ("chunk extension", format!("{chunked}1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(1 << 20)), "400"),
+        ("chunk size with sign", format!("{chunked}+1\r\nx\r\n0\r\n\r\n"), "400"),
+        ("chunk size with LF", format!("{chunked}1\nx\r\n0\r\n\r\n"), "400"),
+        ("chunk too long", format!("{chunked}1\r\nxy\r\n0\r\n\r\n"), "400"),
         (
-            "20 chunk extension",
-            format!("{chunked}1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(1 << 20)),
-            "400",
-        ),
-        ("20 chunk size with sign", format!("{chunked}+1\r\nx\r\n0\r\n\r\n"), "400"),
-        ("20 chunk size with LF", format!("{chunked}1\nx\r\n0\r\n\r\n"), "400"),
-        ("20 chunk too long", format!("{chunked}1\r\nxy\r\n0\r\n\r\n"), "400"),
-        (
-            "22 own absolute form",
+            "own absolute form",
             "GET http://shop/payment HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".into(),
             "400",
         ),
-        ("23 no Host", format!("{get}\r\n"), "400"),
-        ("23 two Hosts", format!("{get}Host: a\r\nHost: b\r\n\r\n"), "400"),
-        ("23 empty Host", format!("{get}Host: \r\n\r\n"), "400"),
-        ("23 user in Host", format!("{get}Host: a@b\r\n\r\n"), "400"),
-        ("23 port", format!("{get}Host: a:99999\r\n\r\n"), "400"),
-        ("28 101 headers", format!("{get}Host: a\r\n{}\r\n", "X: y\r\n".repeat(100)), "431"),
+        ("no Host", format!("{get}\r\n"), "400"),
+        ("two Hosts", format!("{get}Host: a\r\nHost: b\r\n\r\n"), "400"),
+        ("empty Host", format!("{get}Host: \r\n\r\n"), "400"),
+        ("user in Host", format!("{get}Host: a@b\r\n\r\n"), "400"),
+        ("port", format!("{get}Host: a:99999\r\n\r\n"), "400"),
+        ("101 headers", format!("{get}Host: a\r\n{}\r\n", "X: y\r\n".repeat(100)), "431"),
+        ("64 KB of headers", format!("{get}Host: a\r\nX: {}\r\n\r\n", "y".repeat(64 << 10)), "431"),
         (
-            "28 64 KB of headers",
-            format!("{get}Host: a\r\nX: {}\r\n\r\n", "y".repeat(64 << 10)),
-            "431",
-        ),
-        (
-            "28 long target",
+            "long target",
             format!("GET /payment?{} HTTP/1.1\r\nHost: a\r\n\r\n", "y".repeat(9000)),
             "414",
         ),
-        ("29 HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), "505"),
+        ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), "505"),
         ("no request", "hello\r\n\r\n".into(), "400"),
         ("TLS", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\r\n\r\n".into(), "400"),
         ("expectation", format!("{post}Expect: 200-ok\r\nContent-Length: 1\r\n\r\nx"), "417"),
@@ -139,7 +131,7 @@ async fn bad_framing_is_refused_and_the_connection_closes() {
 async fn paths_have_one_meaning_or_none() {
     let (gateway, payment) = start().await;
     let cases = [
-        // 26: another place than it says.
+        // Another place than it says.
         ("/payment/../admin", 404),
         ("/payment/%2e%2e/admin", 404),
         ("/%2e%2e%2f", 400),
@@ -149,14 +141,14 @@ async fn paths_have_one_meaning_or_none() {
         ("/payment/%00", 400),
         ("/payment/%c0%ae%c0%ae/admin", 400),
         ("/payment\\admin", 400),
-        // 27: nearly a route.
+        // Nearly a route.
         ("//payment", 400),
         ("/payment//verify", 400),
         ("/PAYMENT", 404),
         ("/payments", 404),
         ("/payment;x=1", 404),
         ("/payment.", 404),
-        // 22: another server.
+        // Another server.
         ("http://169.254.169.254/", 400),
         ("http://169.254.169.254/payment", 400),
         ("*", 400),

@@ -1,47 +1,49 @@
-//! Rows that other tests hold, nearer to what they are about. A test that is renamed must be renamed here.
+//! What other tests hold, nearer to what they are about. Who a caller is, and how often they may call, is for whatever
+//! stands in front of a shop.
 
 use anyhow::Result;
-use storefront_pipeline_tests::{Held, every_row_is_held};
+use storefront_pipeline_tests::{Held, each_is_held};
 
-use crate::{names, requests};
-
-/// Who a caller is, and how often they may call, is for the gateway in front of a shop until it knows its
-/// callers: rows 1 to 7, 13 and 30.
-const OTHERS_KNOW_CALLERS: [u8; 9] = [1, 2, 3, 4, 5, 6, 7, 13, 30];
+const GATEWAY: &str = "services/gateway/tests/gateway/bad_input.rs";
+const PAYMENTS: &str = "services/payment/tests/payment/payments.rs";
+const SECRETS: &str = "services/payment/tests/payment/secrets.rs";
+const UNSIGNED: &str = "a_webhook_without_a_right_signature_is_refused_cheaply";
 
 const ELSEWHERE: &[Held] = &[
+    ("addresses that a client claims", GATEWAY, "a_client_cannot_say_who_it_is_or_where_from"),
     (
-        25,
-        "services/gateway/tests/gateway/bad_input.rs",
-        "a_client_cannot_say_who_it_is_or_where_from",
+        "one byte of a head or a body a second",
+        "services/runtime/tests/http.rs",
+        "a_trickle_does_not_outlast_the_limit",
     ),
     (
-        32,
-        "services/payment/tests/payment/secrets.rs",
-        "a_webhook_without_a_right_signature_is_refused_cheaply",
+        "requests that are framed in two ways",
+        GATEWAY,
+        "gateway_and_service_agree_where_requests_end",
     ),
+    ("a signature that is too old or too new", SECRETS, UNSIGNED),
+    ("a body that was changed or written anew", SECRETS, UNSIGNED),
+    ("an empty secret", SECRETS, "a_wrong_file_ends_the_start_and_is_named"),
+    ("one event a thousand times", PAYMENTS, "one_event_a_thousand_times_is_one_payment"),
     (
-        34,
-        "services/payment/tests/payment/secrets.rs",
-        "a_webhook_without_a_right_signature_is_refused_cheaply",
-    ),
-    (31, "services/payment/tests/payment/secrets.rs", "a_wrong_file_ends_the_start_and_is_named"),
-    (35, "services/payment/tests/payment/payments.rs", "one_event_a_thousand_times_is_one_payment"),
-    (
-        36,
-        "services/payment/tests/payment/payments.rs",
+        "less than was priced, in another currency, unpaid",
+        PAYMENTS,
         "what_was_paid_differs_from_what_was_priced",
     ),
+    ("events of unknown kinds", PAYMENTS, "events_of_any_kind_are_answered_and_stored"),
+    ("sessions that nobody made", PAYMENTS, "sessions_of_others_are_left_alone"),
     (
-        37,
-        "services/payment/tests/payment/payments.rs",
-        "events_of_any_kind_are_answered_and_stored",
+        "names that would end a mail",
+        "services/email/tests/email/mails.rs",
+        "a_hostile_name_is_shown_as_it_is_written",
     ),
-    (42, "operator/cli/tests/errors/manifest.rs", "messages"),
+    ("manifests", "operator/cli/tests/errors/manifest.rs", "messages"),
+    ("settings", "operator/cli/tests/errors/settings.rs", "messages"),
+    ("the command", "operator/cli/tests/errors/command.rs", "messages"),
+    ("any bytes", "tests/properties/tests/seeds.rs", "each_property_holds_for_its_seeds"),
 ];
 
 #[test]
-fn every_row_has_its_test() -> Result<()> {
-    let here = requests::rows().chain(names::ROWS);
-    every_row_is_held(1..=42, ELSEWHERE, here.chain(OTHERS_KNOW_CALLERS))
+fn each_has_its_test() -> Result<()> {
+    each_is_held(ELSEWHERE)
 }

@@ -1,5 +1,4 @@
-//! Records that are no events, which the list has no row for: each consumer sets each aside, once, with a reason, and
-//! goes on.
+//! Records that are no events: each consumer sets each aside, once, with a reason, and goes on.
 
 use std::time::{Duration, Instant};
 
@@ -35,6 +34,17 @@ fn with(field: &str, value: impl Into<Value>) -> Vec<u8> {
     event.to_string().into()
 }
 
+/// The values of a payment, without their names.
+fn array() -> Vec<u8> {
+    let fields =
+        ["userId", "cart", "amount", "currency", "email", "sessionId", "orderId", "paidAt"];
+    Value::from(fields.map(|field| payment()[field].take()).to_vec()).to_string().into()
+}
+
+fn line(id: &str) -> Vec<u8> {
+    with("cart", json!([{"id": id, "name": "Masala chai", "quantity": 1, "price": 34_900}]))
+}
+
 fn garbage() -> Vec<(&'static str, Vec<u8>)> {
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(20_000), close.repeat(20_000));
     vec![
@@ -63,6 +73,10 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
         ("an order that is no id", with("orderId", "../../etc/passwd")),
         ("a time that is none", with("paidAt", "yesterday")),
         ("an emptiness", with("sessionId", "")),
+        ("an array", array()),
+        ("an array for a line", with("cart", json!([["chai", "Masala chai", 1, 34_900]]))),
+        ("a product without an id", line("")),
+        ("a product's id of 65 letters", line(&"x".repeat(65))),
     ]
 }
 

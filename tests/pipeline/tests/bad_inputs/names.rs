@@ -1,4 +1,4 @@
-//! Row 40: names that are code, markup or a mail's end to somebody. They are shown as they are written.
+//! Names that are code, markup or a mail's end to somebody. They are shown as they are written.
 
 use std::time::Duration;
 
@@ -6,8 +6,6 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use storefront_pipeline_tests::{Shop, Site, ok};
 use storefront_testkit::{Dev, DevOptions, Http, eventually_some};
-
-pub const ROWS: [u8; 1] = [40];
 
 const LIMIT: Duration = Duration::from_secs(60);
 const NAMES: [&str; 5] = [

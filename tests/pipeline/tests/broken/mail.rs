@@ -1,5 +1,4 @@
-//! The mail server refuses, says nothing, says one byte a second, or takes a mail and forgets to say so (rows 10, 11
-//! and 35 to 37 of the faults).
+//! The mail server refuses, says nothing, says one byte a second, or takes a mail and forgets to say so.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};

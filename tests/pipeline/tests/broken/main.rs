@@ -2,9 +2,9 @@
 //! design allows, memory stays bounded, and in the end every payment has its order and its mail, once. The ledger is
 //! the stand-ins' own. Each test prints its seed.
 
+mod elsewhere;
 mod flow;
 mod mail;
 mod replicas;
-mod rows;
 mod servers;
 mod stripe;

@@ -1,4 +1,4 @@
-//! One of three brokers is lost, or so many that nothing can be written (rows 14 and 15 of the faults): each topic is on all three, and a
+//! One of three brokers is lost, or so many that nothing can be written: each topic is on all three, and a
 //! message counts once two have it.
 
 use std::{

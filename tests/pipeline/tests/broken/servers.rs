@@ -1,4 +1,4 @@
-//! The broker and the database are killed, frozen, slow, full or overrun (rows 13, 16, 19, 20, 26 and 38 to 40 of the faults):
+//! The broker and the database are killed, frozen, slow, full or overrun:
 //! a real Apache Kafka and a real PostgreSQL, with a shop between them.
 
 use std::{sync::atomic::Ordering, time::Duration};

@@ -1,4 +1,4 @@
-//! Stripe is slow, wrong, silent, or says everything twice (rows 1 to 7 and 30 to 33 of the faults).
+//! Stripe is slow, wrong, silent, or says everything twice.
 
 use anyhow::Result;
 use serde_json::{Value, json};
