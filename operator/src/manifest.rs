@@ -25,6 +25,9 @@ pub use problem::{ManifestError, Problem};
 /// Largest manifest that is read, in bytes: the API server takes no larger request either.
 pub const MAX_BYTES: usize = 3 << 20;
 
+/// Most problems of one Storefront that are told at once.
+const TOLD_MAX: usize = 100;
+
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
@@ -40,7 +43,7 @@ pub struct Manifest {
 /// Checked are the YAML itself, names and types of fields, (with the feature `cel`) every rule that the
 /// API server checks on creation, and whether a plan can be made of it.
 pub fn load(file: &str, text: &str) -> Result<Manifest, ManifestError> {
-    let error = |problems| ManifestError { file: file.to_owned(), problems };
+    let error = |problems| ManifestError::new(file, problems);
     let documents = documents::parse(text).map_err(|problem| error(vec![problem]))?;
     let document = only_storefront(&documents).map_err(|problem| error(vec![problem]))?;
     read(text, &documents, document).map_err(error)
@@ -48,7 +51,7 @@ pub fn load(file: &str, text: &str) -> Result<Manifest, ManifestError> {
 
 /// Reads every Storefront in `text`, at least one, with the same checks.
 pub fn load_all(file: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
-    let error = |problems| ManifestError { file: file.to_owned(), problems };
+    let error = |problems| ManifestError::new(file, problems);
     let documents = documents::parse(text).map_err(|problem| error(vec![problem]))?;
     let (mut manifests, mut problems) = (Vec::new(), Vec::new());
     for document in documents.iter().filter(|document| document.is_storefront()) {
@@ -83,10 +86,18 @@ fn read(
     let object = schema::without_nulls(&document.value);
     let (findings, storefront) = check(object).map_err(|message| vec![Problem::new(message)])?;
     let Some(storefront) = storefront.filter(|_| findings.is_empty()) else {
+        let found = findings.len();
+        // Each is looked for in the whole file.
+        let findings = findings.into_iter().take(TOLD_MAX);
         let mut problems: Vec<_> =
-            findings.into_iter().map(|finding| finding.located(text, document.index)).collect();
+            findings.map(|finding| finding.located(text, document.index)).collect();
         problems.sort_by(|(a, left), (b, right)| (a, &left.path).cmp(&(b, &right.path)));
-        return Err(problems.into_iter().map(|(_, problem)| problem).collect());
+        let mut problems: Vec<_> = problems.into_iter().map(|(_, problem)| problem).collect();
+        if found > TOLD_MAX {
+            let more = found - TOLD_MAX;
+            problems.push(Problem::new(format!("and {more} more; put these right first")));
+        }
+        return Err(problems);
     };
     let mut manifest = Manifest { storefront, config_maps: BTreeMap::new(), ignored: Vec::new() };
     for other in documents.iter().filter(|other| !other.is_storefront()) {
@@ -151,7 +162,7 @@ fn only_storefront<'a>(documents: &'a [Document<'a>]) -> Result<&'a Document<'a>
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
         (Some(first), Some(second)) => Err(Problem {
-            line: second.line,
+            line: second.line_of(""),
             path: String::new(),
             message: format!(
                 "this is a second Storefront ({}; the first is {}): keep each in a file of its own",

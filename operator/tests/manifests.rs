@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed expectation fails the test")]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use storefront_operator::manifest;
 
@@ -18,6 +22,29 @@ fn a_wrong_manifest_is_refused_in_words_that_help() {
             insta::assert_snapshot!(load(path).unwrap_err());
         });
     });
+}
+
+/// Whatever its size, a file is answered at once, and by no more than can be read.
+#[test]
+fn a_large_file_is_answered_at_once() {
+    let head = "apiVersion: storefront.dev/v1alpha1\nkind: Storefront\nmetadata: {name: demo}\nspec:\n  payment: {sandbox: {}}\n";
+    let many = |line: &dyn Fn(usize) -> String| (0..100_000).map(line).collect::<String>();
+    let products = many(&|_| "    - {id: a, name: '', price: -1}\n".into());
+    for (what, text, problems) in [
+        ("many unknown fields", format!("{head}{}", many(&|n| format!("  field{n}: 1\n"))), 101),
+        ("many products", format!("{head}  catalog:\n    products:\n{products}"), 101),
+        ("many documents", format!("{head}{}", many(&|n| format!("---\na{n}: 1\n"))), 0),
+        ("many documents and no shop", many(&|n| format!("---\na{n}: 1\n")), 1),
+        ("a long name", format!("{head}  {}: 1\n", "x".repeat(1 << 20)), 1),
+        ("a long value", format!("{head}  currency: {}\n", "x".repeat(1 << 20)), 1),
+        ("deep", format!("{head}  currency: {}", "[".repeat(1 << 20)), 1),
+        ("more than is read", format!("{head}#{}", "x".repeat(manifest::MAX_BYTES)), 1),
+    ] {
+        let began = Instant::now();
+        let found = manifest::load("shop.yaml", &text).map_or_else(|it| it.problems.len(), |_| 0);
+        assert_eq!(found, problems, "{what}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{what} took {:?}", began.elapsed());
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{MAX_BYTES, locate, problem::Problem};
+use super::{
+    MAX_BYTES, locate,
+    problem::{Problem, readable},
+};
 use crate::api::{API_VERSION, KIND};
 
 /// One document of a file.
@@ -11,8 +14,6 @@ pub(super) struct Document<'a> {
     text: &'a str,
     /// Position among all documents of the file, empty ones included.
     pub index: usize,
-    /// Line of its first field.
-    pub line: Option<usize>,
     pub value: Value,
 }
 
@@ -31,16 +32,17 @@ impl Document<'_> {
     }
 
     pub fn title(&self) -> String {
-        format!("{} {}", self.kind(), self.name())
+        readable(&format!("{} {}", self.kind(), self.name()))
     }
 
     pub fn is_storefront(&self) -> bool {
         self.kind() == KIND && self.text("apiVersion") == API_VERSION
     }
 
-    /// Line of a field at the top, or of the document when the field is absent.
+    /// Line of a field at the top, or of the document when the field is absent. To find it the file is
+    /// read anew, so it is asked for where something is wrong only.
     pub fn line_of(&self, field: &str) -> Option<usize> {
-        locate::line(self.text, self.index, field).or(self.line)
+        locate::line(self.text, self.index, field)
     }
 }
 
@@ -59,15 +61,17 @@ pub(super) fn parse(text: &str) -> Result<Vec<Document<'_>>, Problem> {
         if value.is_null() {
             continue;
         }
-        let line = locate::line(text, index, "");
-        let problem = |message: String| Problem { line, path: String::new(), message };
+        let problem = |message: String| {
+            let line = locate::line(text, index, "");
+            Problem { line, path: String::new(), message }
+        };
         let value = serde_json::to_value(value).map_err(|error| problem(error.to_string()))?;
         if !value.is_object() {
             return Err(problem(format!(
                 "the document holds no fields: write apiVersion: {API_VERSION}, kind: {KIND}, metadata and spec"
             )));
         }
-        documents.push(Document { text, index, line, value });
+        documents.push(Document { text, index, value });
     }
     Ok(documents)
 }

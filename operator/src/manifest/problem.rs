@@ -29,10 +29,35 @@ pub struct ManifestError {
 }
 
 impl ManifestError {
+    /// Names and texts in a file may hold anything; what is told of them can be read.
+    pub(super) fn new(file: &str, problems: Vec<Problem>) -> Self {
+        let readable = |Problem { line, path, message }| Problem {
+            line,
+            path: readable(&path),
+            message: readable(&message),
+        };
+        Self { file: file.to_owned(), problems: problems.into_iter().map(readable).collect() }
+    }
+
     /// A fixed word for logs and metrics.
     pub fn reason(&self) -> &'static str {
         "InvalidManifest"
     }
+}
+
+/// Longest place, and longest message; what a person wrote may be of any length.
+const TEXT_MAX_CHARS: usize = 600;
+
+/// A text of a file on one line, without what a terminal would obey, and not endless.
+pub(super) fn readable(text: &str) -> String {
+    let mut readable = String::with_capacity(text.len().min(TEXT_MAX_CHARS));
+    for c in text.chars().take(TEXT_MAX_CHARS) {
+        if c.is_control() { readable.extend(c.escape_default()) } else { readable.push(c) }
+    }
+    if text.chars().nth(TEXT_MAX_CHARS).is_some() {
+        readable.push('…');
+    }
+    readable
 }
 
 impl std::error::Error for ManifestError {}

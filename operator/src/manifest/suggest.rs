@@ -12,6 +12,10 @@ pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> 
         if form && (wanted.starts_with(&name) || name.starts_with(&wanted)) {
             return Some(0);
         }
+        // So much longer or shorter a name is another one, and may be too long to compare.
+        if wanted.len().abs_diff(name.len()) > limit {
+            return None;
+        }
         Some(distance(&wanted, &name)).filter(|d| *d <= limit && *d < name.chars().count())
     };
     known.filter_map(|name| Some((near(name)?, name))).min().map(|(_, name)| name)
