@@ -8,7 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{money::Currency, topics::Topic};
+use crate::{
+    money::Currency,
+    object::{Object, objects},
+    product::ID_MAX_LENGTH,
+    topics::Topic,
+};
 
 /// Why a value is not the event that its topic promises.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +67,7 @@ impl<E: Event> Incoming for E {
         if topic != E::TOPIC {
             return Err(Invalid::Topic(topic));
         }
-        let event: E =
+        let Object(event): Object<E> =
             serde_json::from_slice(payload).map_err(|source| Invalid::Json { topic, source })?;
         event.validate()?;
         Ok(event)
@@ -73,7 +78,7 @@ impl<E: Event> Incoming for E {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CartLine {
     /// Product id in the shop's catalog.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = ID_MAX_LENGTH))]
     pub id: String,
     /// Product name at the time of payment.
     pub name: String,
@@ -93,6 +98,7 @@ pub struct PaymentSuccessful {
     #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub user_id: String,
     #[schemars(length(min = 1, max = CART_MAX_LINES))]
+    #[serde(deserialize_with = "objects")]
     pub cart: Vec<CartLine>,
     /// Total charged, in minor units; the sum of the lines.
     pub amount: i64,
@@ -120,6 +126,7 @@ pub struct OrderSuccessful {
     #[schemars(length(min = 1, max = TEXT_MAX_LENGTH))]
     pub user_id: String,
     #[schemars(length(min = 1, max = CART_MAX_LINES))]
+    #[serde(deserialize_with = "objects")]
     pub cart: Vec<CartLine>,
     /// Total charged, in minor units; the sum of the lines.
     pub amount: i64,
@@ -276,6 +283,9 @@ fn cart_adds_up(cart: &[CartLine], amount: i64) -> Result<(), Invalid> {
     }
     let mut sum: i64 = 0;
     for line in cart {
+        if line.id.is_empty() || line.id.chars().count() > ID_MAX_LENGTH {
+            return fault(format!("has a product id of 0 or over {ID_MAX_LENGTH} characters"));
+        }
         if line.quantity == 0 || line.price < 0 {
             return fault(format!("has an impossible quantity or price for {:?}", line.id));
         }

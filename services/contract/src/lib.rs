@@ -14,6 +14,7 @@ pub mod examples;
 pub mod ids;
 pub mod money;
 pub mod notice;
+pub mod object;
 pub mod product;
 pub mod replay;
 pub mod schemas;

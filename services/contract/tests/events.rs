@@ -18,20 +18,28 @@ fn a_payment_reads_and_writes_as_the_design_says() {
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(PAYMENT).unwrap());
 }
 
+fn error(payment: &str) -> String {
+    let error = AnyEvent::decode(Topic::PaymentSuccessful, payment.as_bytes()).unwrap_err();
+    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    format!("{}: {error}; {cause}", error.reason())
+}
+
 #[test]
 fn what_cannot_be_a_payment_is_refused_with_its_field() {
     let refused = |from: &str, to: &str| {
         let text = PAYMENT.replacen(from, to, 1);
         assert_ne!(text, PAYMENT, "{from}");
-        let error = AnyEvent::decode(Topic::PaymentSuccessful, text.as_bytes()).unwrap_err();
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        format!("{}: {error}; {cause}", error.reason())
+        error(&text)
     };
     insta::assert_snapshot!(
         [
             refused("{", "garbage"),
+            error(r#"["u1",[],0,"INR",null,"cs_test_1","0198c8f4-0000-5000-8000-000000000001","2026-01-02T03:04:05Z"]"#),
             refused("\"amount\":3799800,", ""),
             refused("3799800", "3799801"),
+            refused("\"phone\"", "\"\""),
+            refused("\"phone\"", &format!("{:?}", "x".repeat(65))),
+            refused("{\"id\":\"phone\",\"name\":\"Nova 5G\",\"quantity\":2,\"price\":1899900}", "[\"phone\",\"Nova 5G\",2,1899900]"),
             refused("\"quantity\":2", "\"quantity\":0"),
             refused("\"quantity\":2", "\"quantity\":-1"),
             refused("\"quantity\":2", "\"quantity\":1.5"),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use storefront_contract::{
     events::{CART_MAX_LINES, TEXT_MAX_LENGTH},
+    object::objects,
     product::{ID_PATTERN, is_product_id},
 };
 
@@ -35,6 +36,7 @@ pub struct PaymentRequest {
     pub email: Option<String>,
     /// Lines of the same product are added up.
     #[schemars(length(min = 1, max = CART_MAX_LINES))]
+    #[serde(deserialize_with = "objects")]
     pub cart: Vec<RequestedLine>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{body::Bytes, extract::State};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use storefront_contract::ServiceId;
+use storefront_contract::{ServiceId, object::Object};
 use storefront_runtime::{
     Problem, Secret,
     failpoint::{self, Step},
@@ -36,9 +36,10 @@ pub(super) async fn webhook(
         }
         invalid_signature(error)
     })?;
-    let event: Event = serde_json::from_slice(&body)
+    let event = serde_json::from_slice(&body)
         .ok()
-        .filter(|event: &Event| (1..=EVENT_ID_MAX_LENGTH).contains(&event.id.len()))
+        .map(|Object(event): Object<Event>| event)
+        .filter(|event| (1..=EVENT_ID_MAX_LENGTH).contains(&event.id.len()))
         .ok_or_else(|| {
             app.metrics.webhook_refused("no-event");
             no_event()

@@ -8,6 +8,7 @@ use axum::{
 use http::{StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
+use storefront_contract::object::Object;
 
 use super::{Refusal, shape};
 use crate::Problem;
@@ -51,11 +52,11 @@ fn is_json(request: &Request) -> bool {
         && (subtype.eq_ignore_ascii_case("json") || subtype.to_ascii_lowercase().ends_with("+json"))
 }
 
-/// Parses a body as [`Json`] does, for handlers that need its bytes as well.
+/// Parses a body, which is an object, as [`Json`] does: for handlers that need its bytes as well.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut reader);
-    let read = read.map_err(|error| match error.inner().classify() {
+    let Object(read) = read.map_err(|error| match error.inner().classify() {
         Category::Data => shape::problem(&error),
         _ => no_json(error.inner()),
     })?;
