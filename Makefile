@@ -34,6 +34,10 @@ test: tools kubernetes helm definitions stripe-mock ## Run every test that needs
 	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-testkit up -- \
 	    cargo test --workspace --all-features --no-fail-fast
 
+.PHONY: fuzz
+fuzz: ## Look for bytes that break what tests/properties holds; SECONDS= for each target (60), ONLY= some of them
+	fuzz/run $(or $(SECONDS),60) $(ONLY)
+
 .PHONY: tools
 tools: ## Fetch the foreign clients and readers that the tests use
 tools: $(foreach folder,tests/clients tests/browser tests/documents examples/consumers/javascript,$(folder)/node_modules/.package-lock.json) $(schemathesis)/.complete
@@ -152,8 +156,11 @@ bench-pipeline: ## Measure the services beside nginx and Node; ONLY= gateway, ch
 check: $(deny) $(actionlint) ## Formatting, lints, licences
 	$(actionlint)
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --locked --target-dir $(or $(CARGO_TARGET_DIR),target) -- --deny warnings
 	$(deny) --all-features check --show-stats licenses bans sources
+	$(deny) --manifest-path fuzz/Cargo.toml --locked check --config deny.toml --show-stats licenses bans sources
 
 $(cache)/cargo-deny-$(deny_version)/bin/cargo-deny:
 	cargo install --quiet --locked cargo-deny --version $(deny_version) --root $(@D)/..

@@ -11,6 +11,9 @@ mod catalog;
 mod create;
 mod events;
 mod fulfil;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod key;
 mod limits;

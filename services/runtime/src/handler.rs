@@ -170,7 +170,7 @@ impl Outgoing {
 
 /// Who sends: makes records of events.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender {
+pub struct Sender {
     shop: Shop,
     service: ServiceId,
     source: String,
@@ -178,7 +178,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(shop: &Shop, service: ServiceId, names: Names) -> Self {
+    pub fn new(shop: &Shop, service: ServiceId, names: Names) -> Self {
         Self { shop: shop.clone(), service, source: envelope::source(shop, service), names }
     }
 
@@ -189,7 +189,7 @@ impl Sender {
     }
 
     /// The record of an event: plain JSON under the event's key, its context in headers.
-    pub(crate) fn message<E: Event>(
+    pub fn message<E: Event>(
         &self,
         event: &E,
         trace: TraceContext,

@@ -62,6 +62,9 @@ mod backoff;
 pub mod consumer;
 pub mod db;
 pub mod failpoint;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handler;
 pub mod health;
 pub mod http;

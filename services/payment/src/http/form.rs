@@ -25,7 +25,7 @@ const QUERY_MAX_BYTES: usize = 4_000;
 
 /// A form that was sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Form {
+pub struct Form {
     pub request: PaymentRequest,
     /// Pieces by product, for the way back.
     quantities: Vec<(String, u32)>,

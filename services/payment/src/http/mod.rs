@@ -2,8 +2,8 @@
 
 mod api;
 mod create;
-mod form;
-mod problems;
+pub mod form;
+pub mod problems;
 mod verify;
 mod webhook;
 

@@ -18,7 +18,7 @@ const RETRY_AFTER_S: u64 = 2;
 const RETRY_AFTER_MAX_S: u64 = 60;
 
 /// Wrong fields.
-pub(super) fn fields(errors: Vec<FieldProblem>) -> Problem {
+pub fn fields(errors: Vec<FieldProblem>) -> Problem {
     let first = errors.first().map(|e| format!("{} {}", e.pointer, e.detail)).unwrap_or_default();
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid request")
         .detail(first)
@@ -44,7 +44,7 @@ pub(super) fn create(error: &CreateError, currency: Currency) -> Problem {
     }
 }
 
-pub(super) fn pricing(error: &PricingError, currency: Currency) -> Problem {
+pub fn pricing(error: &PricingError, currency: Currency) -> Problem {
     let unprocessable = |title: &'static str| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, title).detail(error.to_string())
     };

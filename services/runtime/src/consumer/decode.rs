@@ -20,7 +20,7 @@ const KEY_MAX_LENGTH: usize = 255;
 
 /// A record as it was read: borrowed from librdkafka's memory or from a row.
 #[derive(Debug, Clone)]
-pub(crate) struct Raw<'a> {
+pub struct Raw<'a> {
     pub topic: Topic,
     pub partition: i32,
     pub offset: i64,
@@ -33,7 +33,7 @@ pub(crate) struct Raw<'a> {
 
 /// Who reads, and what the record's place means.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     /// Our consumer group, with its prefix.
     pub group: &'a str,
     /// The topic's name on the broker.
@@ -44,7 +44,7 @@ pub(crate) struct Reader<'a> {
 
 /// A record understood.
 #[derive(Debug)]
-pub(crate) struct Decoded<E> {
+pub struct Decoded<E> {
     pub identity: Identity,
     pub order_key: OrderKey,
     /// Sent again from the dead-letter topic, for us.
@@ -53,7 +53,7 @@ pub(crate) struct Decoded<E> {
 }
 
 #[derive(Debug)]
-pub(crate) enum Content<E> {
+pub enum Content<E> {
     Event {
         event: E,
         envelope: Envelope,
@@ -86,7 +86,7 @@ impl Raw<'_> {
         }
     }
 
-    pub(crate) fn owned_headers(&self) -> Headers {
+    pub fn owned_headers(&self) -> Headers {
         self.headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
@@ -132,7 +132,7 @@ impl BadHeader {
 }
 
 /// Understands a record. Never fails: what cannot be understood has a name too, that of its place.
-pub(crate) fn decode<E: Incoming>(raw: &Raw<'_>, reader: Reader<'_>) -> Decoded<E> {
+pub fn decode<E: Incoming>(raw: &Raw<'_>, reader: Reader<'_>) -> Decoded<E> {
     let order_key = order_key(raw, reader.topic);
     let replay_group = raw.header(headers::REPLAY_GROUP);
     let replay = replay_group.is_some_and(|group| group == reader.group.as_bytes());

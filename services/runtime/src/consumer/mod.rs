@@ -8,7 +8,7 @@ mod assignment;
 mod batch;
 mod context;
 pub(crate) mod dead;
-mod decode;
+pub(crate) mod decode;
 mod engine;
 mod gap;
 mod outcome;

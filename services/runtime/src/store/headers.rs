@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 /// Headers of a record, in order. A header may have no value.
-pub(crate) type Headers = Vec<(String, Option<Vec<u8>>)>;
+pub type Headers = Vec<(String, Option<Vec<u8>>)>;
 
-pub(crate) fn encode(headers: &Headers) -> String {
+pub fn encode(headers: &Headers) -> String {
     let list = headers.iter().map(|(name, value)| {
         let value = match value {
             None => Value::Null,
@@ -21,7 +21,7 @@ pub(crate) fn encode(headers: &Headers) -> String {
 }
 
 /// The headers of a row. What we wrote ourselves is always read; anything else gives no headers.
-pub(crate) fn decode(text: &str) -> Headers {
+pub fn decode(text: &str) -> Headers {
     let list: Vec<(String, Value)> = serde_json::from_str(text).unwrap_or_default();
     list.into_iter()
         .map(|(name, value)| {

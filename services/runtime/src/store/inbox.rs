@@ -27,7 +27,7 @@ impl From<State> for Value {
 
 /// What names an event: `ce_source` and `ce_id`, or topic, partition and offset.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
+pub struct Identity {
     pub source: String,
     pub id: String,
 }

@@ -7,7 +7,7 @@ use crate::{
 
 /// A record to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Message {
+pub struct Message {
     pub topic: String,
     /// By the key's hash when absent.
     pub partition: Option<i32>,

@@ -14,7 +14,7 @@ use crate::{
 
 /// What is kept in order: the events of one key in one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct OrderKey {
+pub struct OrderKey {
     /// Its name on the broker.
     pub topic: String,
     pub key: String,

@@ -1,4 +1,4 @@
-//! contract <- runtime <- services; contract <- operator; only `storefront` sees all.
+//! contract <- runtime <- services; contract <- operator; only `storefront` sees all, and what tries all of it.
 
 use std::{collections::BTreeSet, process::Command};
 
@@ -43,7 +43,7 @@ fn arrows(metadata: &Value) -> Vec<Arrow> {
 /// What a crate may see of the others. A crate that is not named is a service.
 fn may_see(from: &str) -> Option<&'static [&'static str]> {
     match from {
-        "storefront" => None, // all
+        "storefront" | "storefront-properties" => None, // all
         "storefront-contract" | "storefront-broker" => Some(&[]),
         "storefront-telemetry" | "storefront-inspect" | "storefront-testkit" => {
             Some(&["storefront-contract"])
