@@ -160,7 +160,7 @@ check: $(deny) $(actionlint) ## Formatting, lints, licences
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
 	cargo clippy --manifest-path fuzz/Cargo.toml --locked --target-dir $(or $(CARGO_TARGET_DIR),target) -- --deny warnings
 	$(deny) --all-features check --show-stats licenses bans sources
-	$(deny) --manifest-path fuzz/Cargo.toml --locked check --config deny.toml --show-stats licenses bans sources
+	$(deny) --manifest-path fuzz/Cargo.toml --locked --config deny.toml check --show-stats licenses bans sources
 
 $(cache)/cargo-deny-$(deny_version)/bin/cargo-deny:
 	cargo install --quiet --locked cargo-deny --version $(deny_version) --root $(@D)/..

@@ -18,14 +18,13 @@ fn a_payment_reads_and_writes_as_the_design_says() {
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(PAYMENT).unwrap());
 }
 
-fn error(payment: &str) -> String {
-    let error = AnyEvent::decode(Topic::PaymentSuccessful, payment.as_bytes()).unwrap_err();
-    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-    format!("{}: {error}; {cause}", error.reason())
-}
-
 #[test]
 fn what_cannot_be_a_payment_is_refused_with_its_field() {
+    let error = |payment: &str| {
+        let error = AnyEvent::decode(Topic::PaymentSuccessful, payment.as_bytes()).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        format!("{}: {error}; {cause}", error.reason())
+    };
     let refused = |from: &str, to: &str| {
         let text = PAYMENT.replacen(from, to, 1);
         assert_ne!(text, PAYMENT, "{from}");
