@@ -25,8 +25,8 @@ pub use problem::{ManifestError, Problem};
 /// Largest manifest that is read, in bytes: the API server takes no larger request either.
 pub const MAX_BYTES: usize = 3 << 20;
 
-/// Most problems of one Storefront that are told at once.
-const TOLD_MAX: usize = 100;
+/// Most problems of one Storefront that are told at once: each is looked for in the whole file.
+const TOLD_MAX: usize = 30;
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +87,6 @@ fn read(
     let (findings, storefront) = check(object).map_err(|message| vec![Problem::new(message)])?;
     let Some(storefront) = storefront.filter(|_| findings.is_empty()) else {
         let found = findings.len();
-        // Each is looked for in the whole file.
         let findings = findings.into_iter().take(TOLD_MAX);
         let mut problems: Vec<_> =
             findings.map(|finding| finding.located(text, document.index)).collect();

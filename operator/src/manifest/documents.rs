@@ -80,9 +80,24 @@ pub(super) fn parse(text: &str) -> Result<Vec<Document<'_>>, Problem> {
 fn syntax(error: &serde_yaml::Error) -> Problem {
     let text = error.to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
-    Problem {
-        line: error.location().map(|location| location.line()),
-        path: String::new(),
-        message: format!("this is no valid YAML: {message}"),
+    let line = error.location().map(|location| location.line());
+    match beyond_64_bits(message) {
+        Some((path, number)) => Problem {
+            line,
+            path: path.to_owned(),
+            message: format!("{number} is too large; write a number nearer to 0"),
+        },
+        None => Problem {
+            line,
+            path: String::new(),
+            message: format!("this is no valid YAML: {message}"),
+        },
     }
+}
+
+/// Where a number stands that no field can hold, in words that are serde's.
+fn beyond_64_bits(message: &str) -> Option<(&str, &str)> {
+    let (path, number) = message.split_once("invalid type: integer `")?;
+    let (number, kind) = number.split_once("` as ")?;
+    kind.contains("128").then_some((path.trim_end_matches(": "), number))
 }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::{
+    TOLD_MAX,
     finding::{Finding, join, shown},
     suggest,
 };
@@ -221,7 +222,10 @@ impl Check<'_> {
     fn names(&mut self, fields: &Map<String, Value>, known: &[&str], path: &str) {
         for name in fields.keys().filter(|name| !known.contains(&name.as_str())) {
             let mut meant = None;
-            let advice = if let Some(near) = suggest::nearest(name, known.iter().copied()) {
+            let advice = if self.findings.len() >= TOLD_MAX {
+                // Nobody is told of it, and to find out takes its time.
+                String::new()
+            } else if let Some(near) = suggest::nearest(name, known.iter().copied()) {
                 meant = (!fields.contains_key(near)).then(|| join(path, near));
                 format!("did you mean {near}?")
             } else if let Some(place) = only_place(&self.root["properties"]["spec"], name) {

@@ -13,8 +13,8 @@ use storefront_operator::{
 
 use crate::is_readable;
 
-/// Enough for a shop with a fault in every field; a bound on what a person has to scroll through.
-const PROBLEMS_MAX: usize = 1_000;
+/// And one that says how many there are beside them.
+const PROBLEMS_MAX: usize = 31;
 /// Longest place and message.
 const TEXT_MAX_LENGTH: usize = 2_000;
 

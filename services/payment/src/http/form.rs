@@ -151,12 +151,17 @@ fn see_other(location: &str) -> Response {
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
     value.parse().map_err(|_| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid request")
-            .detail(format!("the field {name} must be a whole number"))
+            .detail(format!("the field {} must be a whole number", clipped(name).escape_debug()))
     })
 }
 
+/// As much of a name as is repeated to whoever sent it.
+fn clipped(name: &str) -> String {
+    name.chars().take(80).collect()
+}
+
 fn unknown(name: &str) -> Problem {
-    let name: String = name.chars().take(80).collect();
+    let name = clipped(name);
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid request").detail(format!(
         "the form has the field {name:?}; there are quantity.ID, price.ID, email and userId"
     ))

@@ -22,8 +22,8 @@ pub fn problem(error: &Error<serde_json::Error>) -> Problem {
     if let Some(field) = field.into_iter().find_map(|fault| message.strip_prefix(fault)) {
         write!(pointer, "/{}", escaped(field.trim_end_matches('`'))).ok();
     }
-    let detail = detail(message);
-    let place = if pointer.is_empty() { "the body" } else { &pointer };
+    let detail = readable(&detail(message));
+    let place = if pointer.is_empty() { "the body" } else { &readable(&pointer) };
     Problem::of(StatusCode::UNPROCESSABLE_ENTITY)
         .detail(format!("{place} {detail}"))
         .with("errors", json!([{"pointer": pointer, "detail": detail}]))
@@ -115,6 +115,15 @@ fn escaped(key: &str) -> String {
     clipped(key).replace('~', "~0").replace('/', "~1")
 }
 
+/// Names and values may hold anything, and somebody may read this in a terminal.
+fn readable(text: &str) -> String {
+    let mut readable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { readable.extend(c.escape_default()) } else { readable.push(c) }
+    }
+    readable
+}
+
 fn clipped(text: &str) -> String {
     let mut clipped: String = text.chars().take(REPEATED_MAX_CHARS).collect();
     if clipped.len() < text.len() {
@@ -189,6 +198,7 @@ mod tests {
             order(r#""more": {"a/b~c": null}"#),
             order(r#""more": {"a": 9223372036854775808}"#),
             order(&format!(r#""{}": 1"#, "x".repeat(1000))),
+            order(r#""\u001b[31m\n": 1"#),
         ];
         let table: Vec<String> = bodies
             .iter()
