@@ -183,6 +183,7 @@ generate: ## Write the generated files: schemas, crds, docs, compose
 	cp crds/storefront.yaml charts/storefront-operator/files/storefront.yaml
 	cargo run --quiet --package storefront -- docs docs
 	cargo run --quiet --package storefront -- render examples/demo.yaml --compose examples/compose.yaml
+	cargo metadata --manifest-path fuzz/Cargo.toml --format-version 1 > /dev/null # brings its lock file in step
 
 .PHONY: clean
 clean: ## Remove what was built and what dev mode kept
