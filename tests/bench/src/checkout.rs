@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use storefront_contract::{Names, Topic};
-use storefront_testkit::{create_topics, free_ports, measure::machine, prefix};
+use storefront_testkit::{Http, create_topics, free_ports, measure::machine, prefix};
 
 use crate::{
     Options,
@@ -18,6 +18,11 @@ const CONNECTIONS: u32 = 16;
 const PARTITIONS: i32 = 3;
 const CHECKOUT: &str = include_str!("../load/checkout.lua");
 const STRIPE: &str = include_str!("../load/stripe.lua");
+
+/// Of a user with a number; prices are the catalog's.
+const CART: &str = r#"{"userId": "user-%d", "cart": [{"id": "phone", "quantity": 1}, {"id": "chai", "quantity": 2}]}"#;
+/// The same for payment.js, which takes names and prices from the browser.
+const CART_OF_TWIN: &str = r#"{"userId": "user-%d", "cart": [{"id": "phone", "name": "Nova 5G", "quantity": 1, "price": 18999}, {"id": "chai", "name": "Masala chai", "quantity": 2, "price": 249}]}"#;
 
 struct Round {
     busy: Busy,
@@ -43,7 +48,8 @@ pub async fn measure(servers: &Servers, options: &Options) -> Result<String> {
         let mut service = programs::start("payment", &environment)?;
         ready(&mut service).await?;
         let url = format!("http://127.0.0.1:{}/payment", service.http_port);
-        rounds[0].push(round(&service.process, &url, options)?);
+        let carts = self::carts(&url, CART).await?;
+        rounds[0].push(round(&service.process, &url, &carts, options)?);
         drop(service);
         let [port] = free_ports()?;
         let mut twin = node::start(
@@ -56,7 +62,9 @@ pub async fn measure(servers: &Servers, options: &Options) -> Result<String> {
             ],
         )?;
         twin.listening(port)?;
-        rounds[1].push(round(&twin, &format!("http://127.0.0.1:{port}/"), options)?);
+        let url = format!("http://127.0.0.1:{port}/");
+        let carts = self::carts(&url, CART_OF_TWIN).await?;
+        rounds[1].push(round(&twin, &url, &carts, options)?);
         drop(twin);
         let sessions = format!("{}/v1/checkout/sessions", servers.stripe());
         alone.push(load(&sessions, STRIPE, 1, options.seconds)?);
@@ -77,11 +85,19 @@ pub async fn ready(service: &mut programs::Service) -> Result<()> {
     }
 }
 
-fn round(process: &Process, url: &str, options: &Options) -> Result<Round> {
-    warm_up(url, CHECKOUT, CONNECTIONS)?;
-    let quiet = load(url, CHECKOUT, 1, options.seconds)?;
+/// Carts for wrk, once the service was seen to take one.
+async fn carts(url: &str, cart: &str) -> Result<String> {
+    let one = serde_json::from_str(&cart.replace("%d", "0"))?;
+    let reply = Http::default().post_json(url, &one).await?;
+    anyhow::ensure!(reply.status == 200, "{url} answered {}: {}", reply.status, reply.text());
+    Ok(CHECKOUT.replace("{cart}", cart))
+}
+
+fn round(process: &Process, url: &str, carts: &str, options: &Options) -> Result<Round> {
+    warm_up(url, carts, CONNECTIONS)?;
+    let quiet = load(url, carts, 1, options.seconds)?;
     let before = usage_of("postgres")?;
-    let busy = Busy::measure(process, url, CHECKOUT, CONNECTIONS, options.seconds)?;
+    let busy = Busy::measure(process, url, carts, CONNECTIONS, options.seconds)?;
     let database_cpu_s = usage_of("postgres")?.cpu_s - before.cpu_s;
     Ok(Round { database_cpu_us: busy.each(database_cpu_s) * 1e6, busy, quiet })
 }

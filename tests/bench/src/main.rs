@@ -43,7 +43,7 @@ struct Options {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Events for a service; a Node twin gets a tenth.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     events: u32,
     /// Writes the tables into this file, in place of the sections that it has.
     #[arg(long)]
