@@ -68,6 +68,10 @@ pub(crate) fn producer(
         // A message that is refused stops the producer, so that nothing after it overtakes it. The
         // relay then starts again at the oldest row.
         ("enable.gapless.guarantee", "true"),
+        // One request at a time to each broker. A partition that knows nothing of a producer, as a new one, takes any
+        // sequence for its first; so when the first request is refused there and one that follows is taken,
+        // librdkafka takes the first one's messages for sent (`rd_kafka_dr_implicit_ack`), and they are lost.
+        ("max.in.flight", "1"),
         // The outbox is the queue that waits: a message in the producer waits for as long as it takes.
         ("message.timeout.ms", "0"),
         ("topic.metadata.propagation.max.ms", "5000"),
@@ -175,7 +179,44 @@ pub(crate) fn log_error(error: &KafkaError, reason: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rdkafka::{
+        consumer::{BaseConsumer, Consumer as _},
+        mocking::MockCluster,
+        producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+
     use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// A broker that refuses the first request for a partition and takes the second, as one may that has just
+    /// become its leader.
+    #[test]
+    fn what_a_new_partition_refused_at_first_is_sent_again() {
+        let brokers = MockCluster::new(1).unwrap();
+        brokers.create_topic("payment-successful", 1, 1).unwrap();
+        // Long enough that a second request would be under way before the first is answered.
+        brokers.broker_round_trip_time(-1, Duration::from_millis(50)).unwrap();
+        let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION];
+        brokers.request_errors(RDKafkaApiKey::Produce, &refused);
+        let settings = KafkaSettings {
+            brokers: vec![brokers.bootstrap_servers()],
+            prefix: String::new(),
+            security: KafkaSecurity::default(),
+        };
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            producer(&settings, true).unwrap().create().unwrap();
+        for number in 0..10 {
+            let value = number.to_string();
+            producer.send(BaseRecord::<(), str>::to("payment-successful").payload(&value)).unwrap();
+        }
+        producer.flush(LIMIT).unwrap();
+        let reader: BaseConsumer = client(&settings).unwrap().create().unwrap();
+        assert_eq!(reader.fetch_watermarks("payment-successful", 0, LIMIT), Ok((0, 10)));
+    }
 
     #[test]
     fn librdkafka_knows_every_setting() {
