@@ -70,7 +70,8 @@ pub(crate) fn producer(
         ("enable.gapless.guarantee", "true"),
         // One request at a time to each broker. A partition that knows nothing of a producer, as a new one, takes any
         // sequence for its first; so when the first request is refused there and one that follows is taken,
-        // librdkafka takes the first one's messages for sent (`rd_kafka_dr_implicit_ack`), and they are lost.
+        // librdkafka takes the first one's messages for sent (`rd_kafka_dr_implicit_ack`), and they are lost:
+        // <https://github.com/confluentinc/confluent-kafka-go/issues/921>.
         ("max.in.flight", "1"),
         // The outbox is the queue that waits: a message in the producer waits for as long as it takes.
         ("message.timeout.ms", "0"),
