@@ -115,6 +115,7 @@ pub async fn run(run: Run, shutdown: impl Future<Output = ()> + Send + Sync + 's
         storefronts: controllers.iter().map(Controller::store).collect(),
         retries: Retries::default(),
         looks: Looks::default(),
+        begun: twins::Begun::default(),
         apis: std::sync::Mutex::default(),
     });
     let shutdown = shutdown.shared();

@@ -22,6 +22,7 @@ use crate::{
         error::Error,
         observe,
         pulse::Shop,
+        twins,
     },
     render::{Apis, Options},
     status::{Brokers, Event, TopicTrouble},
@@ -49,6 +50,7 @@ pub struct Context {
     pub storefronts: Vec<Store<Storefront>>,
     pub retries: Retries,
     pub looks: Looks,
+    pub begun: twins::Begun,
     pub apis: Mutex<Option<(Instant, Apis)>>,
 }
 

@@ -56,6 +56,7 @@ pub(crate) async fn prepare(storefront: &Storefront, context: &Context) -> Resul
 pub(crate) async fn run(storefront: &Storefront, context: &Context) -> Result<Action, Error> {
     let (namespace, name) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
     context.looks.forget(storefront);
+    context.begun.forget(storefront);
     context.cluster.metrics.gone(&shop(storefront));
     if !storefront.finalizers().iter().any(|name| name == FINALIZER) {
         return Ok(Action::await_change());

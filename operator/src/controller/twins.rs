@@ -1,8 +1,13 @@
 //! Twins: shops with the same brokers and prefix share topics and groups, and would take one another's events.
 //! The older one has them; the younger one is not made, and neither is one that may be a younger twin.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
 use crate::{
@@ -70,6 +75,47 @@ impl Identity {
     }
 }
 
+/// The shops that this process has begun to make, by their uid. The API server tells when a shop was created by
+/// the second: of two of the same second, the one that is made already is the older one.
+#[derive(Debug, Default)]
+pub struct Begun(Mutex<BTreeSet<String>>);
+
+impl Begun {
+    /// What `look` finds for a shop. It is begun, in the same moment, when there is nothing in its way.
+    fn unless(
+        &self,
+        storefront: &Storefront,
+        look: impl FnOnce(&BTreeSet<String>) -> Option<Twin>,
+    ) -> Option<Twin> {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = look(&begun);
+        let uid = storefront.uid().unwrap_or_default();
+        match found {
+            None => begun.insert(uid),
+            Some(Twin::ByAddress(_) | Twin::ById(_)) => begun.remove(&uid),
+            Some(Twin::Maybe(_)) => false,
+        };
+        found
+    }
+
+    /// A shop that has gone.
+    pub fn forget(&self, storefront: &Storefront) {
+        let uid = storefront.uid().unwrap_or_default();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid);
+    }
+}
+
+/// Whether a shop was made, by this process or, as its status tells, by one before it.
+fn is_begun(storefront: &Storefront, begun: &BTreeSet<String>) -> bool {
+    let has = |holds: fn(&Condition) -> bool| {
+        let status = storefront.status.as_ref();
+        status.is_some_and(|status| status.conditions.iter().any(holds))
+    };
+    let refused = has(|it| it.type_ == "Ready" && it.reason == "Conflict");
+    let has_topics = has(|it| it.type_ == "TopicsReady" && it.status == "True");
+    storefront.uid().is_some_and(|uid| begun.contains(&uid)) || (has_topics && !refused)
+}
+
 /// What is known of an older shop with the same prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Twin {
@@ -85,14 +131,22 @@ enum Twin {
 /// several addresses: one in common is enough, and so is an id of its own.
 pub fn older_twin(storefront: &Storefront, others: &[Arc<Storefront>]) -> Option<String> {
     let ours = Identity::of(storefront)?;
-    match twin(storefront, &ours, others)? {
+    match twin(storefront, &ours, others, &BTreeSet::new())? {
         Twin::ByAddress(other) | Twin::ById(other) => Some(other),
         Twin::Maybe(_) => None,
     }
 }
 
-fn twin(storefront: &Storefront, ours: &Identity, others: &[Arc<Storefront>]) -> Option<Twin> {
-    let age = |s: &Storefront| (s.meta().creation_timestamp.clone().map(|time| time.0), s.uid());
+fn twin(
+    storefront: &Storefront,
+    ours: &Identity,
+    others: &[Arc<Storefront>],
+    begun: &BTreeSet<String>,
+) -> Option<Twin> {
+    let age = |s: &Storefront| {
+        let second = s.meta().creation_timestamp.clone().map(|time| time.0);
+        (second, !is_begun(s, begun), s.uid())
+    };
     let elders = others.iter().filter(|other| {
         let same = other.uid() == storefront.uid();
         !same && age(other) < age(storefront) && other.spec.prefix() == storefront.spec.prefix()
@@ -135,9 +189,14 @@ pub(crate) async fn check(
     let Some(mut ours) = Identity::of(storefront) else { return Ok(()) };
     let all = context.storefronts_of_all_watches().await;
     let runs = runs_there(storefront, live);
-    let asks = match twin(storefront, &ours, &all) {
+    let look = |ours: &Identity| {
+        context.begun.unless(storefront, |begun| {
+            let found = twin(storefront, ours, &all, begun);
+            found.filter(|found| !(runs && matches!(found, Twin::Maybe(_))))
+        })
+    };
+    let asks = match look(&ours) {
         None => return Ok(()),
-        Some(Twin::Maybe(_)) if runs => return Ok(()),
         Some(Twin::ByAddress(other)) => return Err(Error::SharedPrefix { other }),
         // What was written down may be of brokers that are not there any more.
         Some(Twin::ById(_)) => true,
@@ -154,7 +213,7 @@ pub(crate) async fn check(
         }
         observed.cluster_id.clone_from(&ours.id);
     }
-    match twin(storefront, &ours, &all) {
+    match look(&ours) {
         Some(Twin::ByAddress(other) | Twin::ById(other)) => Err(Error::SharedPrefix { other }),
         Some(Twin::Maybe(other)) => Err(Error::MaybeSharedPrefix { other, why }),
         None => Ok(()),
@@ -174,7 +233,9 @@ pub(crate) fn is_alone(
     context: &Context,
     ours: &Identity,
 ) -> Result<(), Error> {
-    match twin(storefront, ours, &context.storefronts()) {
+    let all = context.storefronts();
+    let found = context.begun.unless(storefront, |begun| twin(storefront, ours, &all, begun));
+    match found {
         Some(Twin::ByAddress(other) | Twin::ById(other)) => Err(Error::SharedPrefix { other }),
         Some(Twin::Maybe(_)) | None => Ok(()),
     }
@@ -250,7 +311,7 @@ mod tests {
         let younger = shop("younger", 2, servers, status);
         let mut ours = Identity::of(&younger).unwrap();
         ours.id = asked.map(str::to_owned).or(ours.id);
-        match twin(&younger, &ours, &[Arc::new(elder.clone())]) {
+        match twin(&younger, &ours, &[Arc::new(elder.clone())], &BTreeSet::new()) {
             None => json!(null),
             Some(Twin::ByAddress(_)) => json!("address"),
             Some(Twin::ById(_)) => json!("id"),
@@ -293,6 +354,38 @@ mod tests {
         let seen = shop("elder", 1, "a:9092", &json!({"observedGeneration": 1}));
         assert_eq!(found(&seen, "c:9092", &json!({}), Some("main")), json!(null));
         assert_eq!(found(&seen, "c:9092", &json!({}), None), "maybe");
+    }
+
+    #[test]
+    fn of_two_of_the_same_second_the_one_that_is_made_is_older() {
+        let condition = |kind: &str, status: &str, reason: &str| {
+            json!({
+                "type": kind, "status": status, "reason": reason, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        };
+        let topics = condition("TopicsReady", "True", "AsPlanned");
+        let conflict = condition("Ready", "False", "Conflict");
+        let older = |a: &Storefront, b: &Storefront, begun: &[&str]| {
+            let begun = begun.iter().map(|&uid| uid.to_owned()).collect();
+            let refused = |of: &Storefront, other: &Storefront| {
+                let ours = Identity::of(of).unwrap();
+                twin(of, &ours, &[Arc::new(other.clone())], &begun).is_some()
+            };
+            [refused(a, b), refused(b, a)]
+        };
+        let shop = |name: &str, status: &Value| shop(name, 1, "main:9092", status);
+        let [a, b] = ["a", "b"].map(|name| shop(name, &json!({})));
+        assert_eq!(older(&a, &b, &[]), [false, true], "by their uid");
+        assert_eq!(older(&a, &b, &["a"]), [false, true]);
+        assert_eq!(older(&a, &b, &["b"]), [true, false]);
+        assert_eq!(older(&a, &b, &["a", "b"]), [false, true]);
+        // After another process: by what it has written.
+        let made = shop("b", &json!({"conditions": [topics]}));
+        assert_eq!(older(&a, &made, &[]), [true, false]);
+        let refused = shop("a", &json!({"conditions": [topics, conflict]}));
+        assert_eq!(older(&refused, &made, &[]), [true, false]);
+        assert_eq!(older(&refused, &b, &[]), [false, true], "neither is made");
     }
 
     #[test]
