@@ -220,6 +220,9 @@ pub(crate) fn trouble(storefront: &Storefront, error: &InspectError) -> Trouble 
     };
     let (brokers, why) = match error {
         InspectError::Unreachable { brokers, source } => (brokers, source.to_string()),
+        InspectError::NoAnswer { brokers, said: Some(said), .. } if is_silence(said) => {
+            (brokers, SILENCE.to_owned())
+        }
         InspectError::NoAnswer { brokers, said: Some(said), .. } => {
             let (why, remedy) = match Cause::of(said) {
                 Some(cause) => (format!("{} ({said})", cause.words()), remedy(cause, field)),
@@ -268,6 +271,13 @@ fn without_answer(before: Option<Seen>, nothing: Seen) -> Seen {
     Seen { brokers, topics: before.topics, unanswered, ..nothing }
 }
 
+const SILENCE: &str = "they take connections, and then nothing comes";
+
+/// Whether what librdkafka logged is that it got no answer to its first request; it guesses at very old brokers then.
+fn is_silence(said: &str) -> bool {
+    said.contains("ApiVersionRequest failed: Local: Timed out")
+}
+
 /// What a client says that has met no trouble but silence.
 fn plainly(error: &KafkaError) -> String {
     match error.rdkafka_error_code() {
@@ -275,7 +285,7 @@ fn plainly(error: &KafkaError) -> String {
             RDKafkaErrorCode::BrokerTransportFailure
             | RDKafkaErrorCode::OperationTimedOut
             | RDKafkaErrorCode::RequestTimedOut,
-        ) => "they take connections, and then nothing comes".to_owned(),
+        ) => SILENCE.to_owned(),
         _ => error.to_string(),
     }
 }

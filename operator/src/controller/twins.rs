@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
@@ -32,6 +33,8 @@ const NOBODYS: &[&str] = &[
     "MkU3OEVBNTcwNTJENENEMk",
     "storefront-embedded",
 ];
+/// How long a younger shop waits for brokers that do not answer an older one.
+const NEW_FOR: SignedDuration = SignedDuration::from_mins(2);
 /// How long brokers may take to say which they are.
 const ID_LIMIT: Duration = Duration::from_secs(3);
 
@@ -116,6 +119,20 @@ fn is_begun(storefront: &Storefront, begun: &BTreeSet<String>) -> bool {
     storefront.uid().is_some_and(|uid| begun.contains(&uid)) || (has_topics && !refused)
 }
 
+/// Whether the brokers of a shop are still to say which they are: they were not asked yet, or have answered without,
+/// and nothing lasting is in the way. Of a new shop nothing is lasting.
+fn is_soon_told(storefront: &Storefront) -> bool {
+    let Some(status) = &storefront.status else { return true };
+    let settled = |it: &Condition| match it.type_.as_str() {
+        "KafkaReady" => it.status == "False",
+        "Degraded" => it.status == "True",
+        _ => false,
+    };
+    let created = storefront.meta().creation_timestamp.as_ref();
+    let is_new = created.is_some_and(|at| Timestamp::now().duration_since(at.0) < NEW_FOR);
+    is_new || !status.conditions.iter().any(settled)
+}
+
 /// What is known of an older shop with the same prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Twin {
@@ -161,12 +178,11 @@ fn twin(
         if ours.proof().is_some() && ours.proof() == theirs.proof() {
             return Some(Twin::ById(name));
         }
-        let waits = elder.status.as_ref().is_none_or(|it| it.observed_generation.is_none());
         let unknown = match (&ours.id, &theirs.id) {
             (None, None) => true,
             // Nothing can come out that would tell them apart from others.
             (None, Some(_)) => theirs.proof().is_some(),
-            (Some(_), None) => waits && ours.proof().is_some(),
+            (Some(_), None) => is_soon_told(elder) && ours.proof().is_some(),
             (Some(_), Some(_)) => false,
         };
         if unknown {
@@ -280,6 +296,7 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::{Value, json};
 
     use super::*;
@@ -304,6 +321,13 @@ mod tests {
     /// As an operator writes it that has asked these brokers.
     fn of(servers: &str, id: &str) -> Value {
         json!({"brokers": format!("external {servers}"), "clusterId": id, "observedGeneration": 1})
+    }
+
+    fn condition(kind: &str, status: &str, reason: &str) -> Value {
+        json!({
+            "type": kind, "status": status, "reason": reason, "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        })
     }
 
     /// What a younger shop is beside an older one. `asked` is what its brokers have just said.
@@ -351,19 +375,26 @@ mod tests {
         let unseen = shop("elder", 1, "a:9092", &json!({}));
         assert_eq!(found(&unseen, "c:9092", &json!({}), Some("main")), "maybe");
         // It was looked at, and its brokers do not say which they are: nobody waits for them.
-        let seen = shop("elder", 1, "a:9092", &json!({"observedGeneration": 1}));
+        let told = |kind: &str, status: &str| {
+            let conditions = [condition(kind, status, "Some")];
+            shop("elder", 1, "a:9092", &json!({"observedGeneration": 1, "conditions": conditions}))
+        };
+        for ready in ["Unknown", "True"] {
+            let soon = told("KafkaReady", ready);
+            assert_eq!(found(&soon, "c:9092", &json!({}), Some("main")), "maybe");
+        }
+        let wrong = told("Degraded", "True");
+        assert_eq!(found(&wrong, "c:9092", &json!({}), Some("main")), json!(null));
+        let mut seen = told("KafkaReady", "False");
+        seen.metadata.creation_timestamp = Some(Time(Timestamp::now()));
+        assert!(is_soon_told(&seen), "it is new");
+        let seen = told("KafkaReady", "False");
         assert_eq!(found(&seen, "c:9092", &json!({}), Some("main")), json!(null));
         assert_eq!(found(&seen, "c:9092", &json!({}), None), "maybe");
     }
 
     #[test]
     fn of_two_of_the_same_second_the_one_that_is_made_is_older() {
-        let condition = |kind: &str, status: &str, reason: &str| {
-            json!({
-                "type": kind, "status": status, "reason": reason, "message": "",
-                "lastTransitionTime": "2026-01-01T00:00:00Z",
-            })
-        };
         let topics = condition("TopicsReady", "True", "AsPlanned");
         let conflict = condition("Ready", "False", "Conflict");
         let older = |a: &Storefront, b: &Storefront, begun: &[&str]| {
