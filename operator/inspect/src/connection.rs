@@ -183,25 +183,31 @@ impl Listening {
 impl ClientContext for Listening {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == "FAIL" || (level as i32) <= RDKafkaLogLevel::Error as i32 {
-            self.keep(plain(message));
+            self.keep(&plain(message));
         }
     }
 
     fn error(&self, _error: KafkaError, reason: &str) {
-        self.keep(plain(reason));
+        self.keep(&plain(reason));
     }
 }
 
 impl ConsumerContext for Listening {}
 
-/// Without the names of librdkafka's threads and clients that stand before what happened, and without how
-/// long it took, which is another each time.
-fn plain(message: &str) -> &str {
+/// Without the names of librdkafka's threads and clients that stand before what happened, without how long it
+/// took, which is another each time, and without its advice about certificates: whether it adds that depends
+/// on which of its steps met the refusal, and its remedy is for one cause of several.
+fn plain(message: &str) -> String {
     let mut rest = message;
     while let Some(after) = rest.strip_prefix('[').and_then(|rest| rest.split_once("]: ")) {
         rest = after.1;
     }
-    rest.split_once(" (after ").map_or(rest, |(what, _)| what)
+    let upto = |mark: &str| rest.find(mark).unwrap_or(rest.len());
+    rest[..upto(" (after ").min(upto(": broker certificate could not be verified"))].replacen(
+        "SSL handshake failed: ",
+        "",
+        1,
+    )
 }
 
 #[cfg(test)]
@@ -230,5 +236,11 @@ mod tests {
             "sasl_ssl://a:1: refused"
         );
         assert_eq!(plain("refused (after 3ms in state CONNECT)"), "refused");
+        for same in [
+            "a: error:0A: verify failed (after 3ms in state SSL_HANDSHAKE)",
+            "a: SSL handshake failed: error:0A: verify failed: broker certificate could not be verified, verify that … (after 3ms)",
+        ] {
+            assert_eq!(plain(same), "a: error:0A: verify failed");
+        }
     }
 }
