@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     env, fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitStatus,
     time::{Duration, Instant},
 };
@@ -261,10 +261,18 @@ fn read_ready(line: &str) -> Option<Ready> {
 /// `target/debug/storefront` beside `target/debug/deps/this-test`. Cargo builds it with the workspace
 /// but not for the tests of a single other package.
 pub fn built_program() -> anyhow::Result<PathBuf> {
+    built("storefront")
+}
+
+/// The same for any program of the workspace; whoever asks may be a program or a test.
+pub fn built(name: &str) -> anyhow::Result<PathBuf> {
     let own = env::current_exe()?;
-    let folder = own.ancestors().nth(2).unwrap_or(Path::new("."));
-    let program = folder.join("storefront");
-    let missing = || format!("{} is missing: run `cargo build -p storefront`", program.display());
-    anyhow::ensure!(program.is_file(), missing());
-    Ok(program)
+    let mut folders = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let program = folders.find(|program| program.is_file());
+    program.with_context(|| {
+        format!(
+            "{name} is not built beside {}: run `cargo build --workspace --all-features`",
+            own.display()
+        )
+    })
 }

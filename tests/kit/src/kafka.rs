@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 
 use crate::{
-    Severer,
+    Severer, Wire,
     folder::Folder,
     jars, ports,
     process::{Program, Slot, log_of},
@@ -98,9 +98,32 @@ impl Kafka {
     /// Three brokers of one cluster, each of which a test may kill: two of them can elect leaders, and what is written to internal
     /// topics is on two before it is acknowledged.
     pub async fn three() -> anyhow::Result<[Self; 3]> {
+        Self::start_three(|_, more| more).await
+    }
+
+    /// The same, each with one more way to it, over a wire that a test can break; what the brokers say to each other does not
+    /// go that way, nor does what comes by `bootstrap`.
+    pub async fn three_with_wires() -> anyhow::Result<([Self; 3], [Wire; 3])> {
+        let ports: [u16; 3] = ports::free()?;
+        let mut wires = Vec::new();
+        for port in ports {
+            wires.push(Wire::start(vec![format!("127.0.0.1:{port}")]).await?);
+        }
+        let wires: [Wire; 3] =
+            wires.try_into().map_err(|_| anyhow::anyhow!("there are others than asked for"))?;
+        let brokers = Self::start_three(|number, more| More {
+            listeners: vec![("WIRE", "PLAINTEXT", ports[number])],
+            advertised: BTreeMap::from([("WIRE", wires[number].address().port())]),
+            ..more
+        })
+        .await?;
+        Ok((brokers, wires))
+    }
+
+    async fn start_three(more: impl Fn(usize, More) -> More) -> anyhow::Result<[Self; 3]> {
         let mut problem = anyhow::anyhow!("no attempt was made");
         for _ in 0..START_ATTEMPTS {
-            let [first, second, third] = three_formatted()?;
+            let [first, second, third] = three_formatted(&more)?;
             match tokio::try_join!(first.start(), second.start(), third.start()) {
                 Ok(((), (), ())) => return Ok([first, second, third]),
                 Err(error) => problem = error,
@@ -271,20 +294,21 @@ fn new_cluster() -> String {
     (0..21).map(|_| fastrand::alphanumeric()).chain(['A']).collect()
 }
 
-fn three_formatted() -> anyhow::Result<[Kafka; 3]> {
+fn three_formatted(more: impl Fn(usize, More) -> More) -> anyhow::Result<[Kafka; 3]> {
     let [a, b, c, first, second, third] = ports::free()?;
     let voters = format!("1@127.0.0.1:{first},2@127.0.0.1:{second},3@127.0.0.1:{third}");
     let cluster = new_cluster();
-    let broker = |node: u8, client, controller| {
+    let broker = |number: usize, client, controller| {
         let folder = Folder::new("kafka")?;
         let properties = include_str!("three.properties")
-            .replace("{node}", &node.to_string())
+            .replace("{node}", &(number + 1).to_string())
             .replace("{voters}", &voters);
-        let more = More { properties, cluster: Some(cluster.clone()), ..More::default() };
+        let more =
+            more(number, More { properties, cluster: Some(cluster.clone()), ..More::default() });
         format(&folder, client, controller, &more)?;
         anyhow::Ok(Kafka::formatted(client, &[], folder))
     };
-    Ok([broker(1, a, first)?, broker(2, b, second)?, broker(3, c, third)?])
+    Ok([broker(0, a, first)?, broker(1, b, second)?, broker(2, c, third)?])
 }
 
 fn serve<'a>(folder: &'a Folder, flags: &[&str]) -> anyhow::Result<Program<'a>> {

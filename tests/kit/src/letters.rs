@@ -95,11 +95,12 @@ pub fn read_topics(
     let mut letters: BTreeMap<String, Vec<Letter>> =
         topics.iter().map(|topic| ((*topic).to_owned(), Vec::new())).collect();
     let mut ended = 0;
-    let deadline = Instant::now() + LIMIT;
+    let mut deadline = Instant::now() + LIMIT;
     while ended < list.count() {
-        anyhow::ensure!(Instant::now() < deadline, "{topics:?}: no end in {LIMIT:?}");
+        anyhow::ensure!(Instant::now() < deadline, "{topics:?}: nothing comes for {LIMIT:?}");
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
+                deadline = Instant::now() + LIMIT;
                 letters.entry(message.topic().to_owned()).or_default().push(Letter::read(&message));
             }
             Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,

@@ -17,6 +17,7 @@
 //! ```
 
 mod browser;
+mod cluster;
 mod cut;
 mod databases;
 mod definitions;
@@ -25,6 +26,7 @@ mod folder;
 mod gateway_api;
 mod helm;
 mod http_client;
+mod instance;
 mod jars;
 mod kafka;
 mod kubernetes;
@@ -42,15 +44,18 @@ mod stripe_mock;
 mod tls;
 mod topics;
 mod wait;
+mod wire;
 
 pub use browser::chromium;
+pub use cluster::Cluster;
 pub use cut::{Cutter, Moment};
 pub use databases::EmptyDatabase;
 pub use definitions::{any_kind, define};
-pub use dev::{Dev, DevOptions, FREE_PORTS, Ready, built_program};
+pub use dev::{Dev, DevOptions, FREE_PORTS, Ready, built, built_program};
 pub use gateway_api::gateway_api;
 pub use helm::{helm, helm_program, monitoring_definitions};
 pub use http_client::{Http, Reply};
+pub use instance::Instance;
 pub use jars::kafka_jars;
 pub use kafka::Kafka;
 pub use kubernetes::Kubernetes;
@@ -64,5 +69,6 @@ pub use sever::Severer;
 pub use shared::{KAFKA_VARIABLE, POSTGRES_VARIABLE, kafka, kubernetes, postgres};
 pub use stripe_mock::StripeMock;
 pub use tls::Authority;
-pub use topics::{create_topics, prefix};
+pub use topics::{create_replicated_topics, create_topics, prefix};
 pub use wait::{eventually, eventually_some, seed};
+pub use wire::Wire;

@@ -28,10 +28,23 @@ pub(crate) fn admin(bootstrap: &str) -> anyhow::Result<AdminClient<DefaultClient
 
 /// Makes topics with so many partitions each, one replica, and answers when the broker knows them.
 pub async fn create_topics(bootstrap: &str, names: &[&str], partitions: i32) -> anyhow::Result<()> {
-    let topics: Vec<NewTopic<'_>> = names
-        .iter()
-        .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
-        .collect();
+    let topic = |name| NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    create(bootstrap, names.iter().copied().map(topic).collect()).await
+}
+
+/// The same on three brokers, and two of them must have a message before it counts.
+pub async fn create_replicated_topics(
+    bootstrap: &str,
+    names: &[&str],
+    partitions: i32,
+) -> anyhow::Result<()> {
+    let topic = |name| {
+        NewTopic::new(name, partitions, TopicReplication::Fixed(3)).set("min.insync.replicas", "2")
+    };
+    create(bootstrap, names.iter().copied().map(topic).collect()).await
+}
+
+async fn create(bootstrap: &str, topics: Vec<NewTopic<'_>>) -> anyhow::Result<()> {
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
     for result in admin(bootstrap)?.create_topics(&topics, &options).await? {
         result.map_err(|(topic, code)| anyhow::anyhow!("could not create {topic}: {code}"))?;

@@ -55,7 +55,7 @@ fn may_see(from: &str) -> Option<&'static [&'static str]> {
         "storefront-console" => {
             Some(&["storefront-contract", "storefront-inspect", "storefront-runtime"])
         }
-        "storefront-bench" | "storefront-e2e-tests" => {
+        "storefront-bench" | "storefront-chaos" | "storefront-e2e-tests" => {
             Some(&["storefront-contract", "storefront-testkit"])
         }
         // The runtime for its list of failpoints.

@@ -1,0 +1,94 @@
+//! Carts at a set rate. A shopper buys one after the other, so that their order is known: who waits for the shop comes later with
+//! the next cart, and all others come in time.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Mutex, task::JoinSet, time::Instant};
+
+use crate::{
+    options::Options,
+    shopper::{Manner, Purchase, Shopper},
+    world::World,
+};
+
+/// How far the shoppers are.
+#[derive(Default)]
+pub struct Crowd {
+    pub begun: AtomicUsize,
+    pub done: AtomicUsize,
+}
+
+/// What came of all carts.
+#[derive(Debug, Default)]
+pub struct Bought {
+    /// Of each shopper, in the order in which they bought.
+    pub by_user: BTreeMap<String, Vec<Purchase>>,
+    /// Shoppers who were not served, in words.
+    pub failed: Vec<String>,
+}
+
+impl Bought {
+    pub fn purchases(&self) -> impl Iterator<Item = &Purchase> {
+        self.by_user.values().flatten()
+    }
+}
+
+pub fn user(number: usize) -> String {
+    format!("user-{number}")
+}
+
+/// Lets all shoppers in, and waits for the last.
+pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bought {
+    let users = options.users();
+    let turns: Vec<Arc<Mutex<()>>> = (0..users).map(|_| Arc::default()).collect();
+    let pause = Duration::from_secs(1) / options.rate;
+    let (mut next, mut random) = (Instant::now(), fastrand::Rng::with_seed(options.seed));
+    let mut tasks = JoinSet::new();
+    let mut bought = Bought::default();
+    for number in 0..options.orders as usize {
+        tokio::time::sleep_until(next).await;
+        next += pause;
+        let who = random.usize(..users);
+        let (world, crowd, seed) = (world.clone(), Arc::clone(crowd), options.seed);
+        // Whoever comes first stands first in it.
+        let turn = Arc::clone(&turns[who]).lock_owned();
+        tasks.spawn(async move {
+            let _turn = turn.await;
+            crowd.begun.fetch_add(1, Ordering::Relaxed);
+            let manner = Manner::of(seed, number);
+            let shopper = Shopper { world: &world, user: user(who), number, manner };
+            let purchase = shopper.buy().await;
+            crowd.done.fetch_add(1, Ordering::Relaxed);
+            purchase
+        });
+        while let Some(ended) = tasks.try_join_next() {
+            bought.note(ended);
+        }
+    }
+    while let Some(ended) = tasks.join_next().await {
+        bought.note(ended);
+    }
+    for purchases in bought.by_user.values_mut() {
+        purchases.sort_by_key(|purchase| purchase.number);
+    }
+    bought
+}
+
+impl Bought {
+    fn note(&mut self, ended: Result<anyhow::Result<Purchase>, tokio::task::JoinError>) {
+        match ended {
+            Ok(Ok(purchase)) => {
+                self.by_user.entry(purchase.user.clone()).or_default().push(purchase);
+            }
+            Ok(Err(error)) => self.failed.push(format!("{error:#}")),
+            Err(error) => self.failed.push(error.to_string()),
+        }
+    }
+}

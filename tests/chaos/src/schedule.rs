@@ -1,0 +1,194 @@
+//! What is to happen when, drawn from a seed in advance. Pure.
+//!
+//! Faults run in lanes, one after the other in each, so that so much is never broken at once that nothing can go on: of every
+//! service one instance is left alone by the first lane and the other by the second, and two of three brokers always stand.
+
+use std::{fmt, time::Duration};
+
+use storefront_contract::ServiceId;
+
+use crate::options::Options;
+
+/// Faults that follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// The first instance of each service.
+    First,
+    /// The second ones.
+    Second,
+    Brokers,
+    Database,
+    /// An order that cannot be stored for a while.
+    Orders,
+}
+
+impl Lane {
+    pub const ALL: [Self; 5] =
+        [Self::First, Self::Second, Self::Brokers, Self::Database, Self::Orders];
+
+    /// Between a fault's end and the next one, in ms.
+    fn pause(self) -> std::ops::Range<u64> {
+        match self {
+            Self::First | Self::Second => 1_500..6_000,
+            Self::Brokers => 5_000..14_000,
+            Self::Database => 12_000..30_000,
+            Self::Orders => 15_000..45_000,
+        }
+    }
+}
+
+/// Something with an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// `kill -9`, and started again.
+    Kill(Victim),
+    /// `SIGTERM`, as in a rolling update, and started again.
+    Stop(Victim),
+    /// `SIGSTOP`, and `SIGCONT`.
+    Freeze(Victim),
+    /// Something becomes of the cable to a victim: of an instance, its own one to the database; of a broker, the one to all
+    /// services.
+    Cable(Victim, Trouble),
+    /// An order of this user's takes longer to store than a handler may: it is parked, and with it what comes after it.
+    Ail { user: usize },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Victim {
+    Instance(ServiceId, usize),
+    /// From 1.
+    Broker(usize),
+    /// PostgreSQL; its cable is that of all instances.
+    Postgres,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    Slow { by_ms: u64 },
+    Reset,
+    HalfOpen,
+    Dead,
+}
+
+/// A fault and its time, from the load's begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    pub lane: Lane,
+    pub at: Duration,
+    pub lasts: Duration,
+    pub fault: Fault,
+}
+
+impl fmt::Display for Victim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instance(service, number) => write!(f, "{service}-{number}"),
+            Self::Broker(number) => write!(f, "broker-{number}"),
+            Self::Postgres => f.write_str("postgres"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(victim) => write!(f, "{victim} killed"),
+            Self::Stop(victim) => write!(f, "{victim} stopped"),
+            Self::Freeze(victim) => write!(f, "{victim} frozen"),
+            Self::Ail { user } => write!(f, "no order of user-{user} can be stored"),
+            Self::Cable(victim, trouble) => {
+                match victim {
+                    Victim::Instance(..) => write!(f, "{victim} to postgres: ")?,
+                    Victim::Broker(_) | Victim::Postgres => write!(f, "all to {victim}: ")?,
+                }
+                match trouble {
+                    Trouble::Slow { by_ms } => write!(f, "{by_ms} ms slower"),
+                    Trouble::Reset => f.write_str("connections reset"),
+                    Trouble::HalfOpen => f.write_str("connections half open"),
+                    Trouble::Dead => f.write_str("nothing comes through"),
+                }
+            }
+        }
+    }
+}
+
+impl Fault {
+    /// Whether it ends a process at once.
+    pub fn is_kill(&self) -> bool {
+        matches!(self, Self::Kill(_))
+    }
+}
+
+/// Everything that is to happen while the load lasts, by lane and time.
+pub fn draw(options: &Options) -> Vec<Planned> {
+    Lane::ALL.into_iter().flat_map(|lane| draw_lane(lane, options)).collect()
+}
+
+fn draw_lane(lane: Lane, options: &Options) -> Vec<Planned> {
+    // Each has its own dice: what one draws does not move the others.
+    let mut random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane as u64 + 1));
+    // Towards the end all of it is to have been broken for a while, and to come back under load.
+    let end = options.length();
+    let mut planned = Vec::new();
+    let pause = lane.pause();
+    let mut at = Duration::from_millis(random.u64(..pause.end / 2));
+    while at < end {
+        let (fault, lasts) = draw_fault(lane, &mut random, options.users());
+        planned.push(Planned { lane, at, lasts, fault });
+        at += lasts + Duration::from_millis(random.u64(pause.clone()));
+    }
+    planned
+}
+
+fn draw_fault(lane: Lane, random: &mut fastrand::Rng, users: usize) -> (Fault, Duration) {
+    let mut ms = |range| Duration::from_millis(random.u64(range));
+    let (short, long, outage) = (ms(200..2_500), ms(1_000..6_000), ms(2_000..7_000));
+    // Longer than a lease, so that the other instance takes over, and this one comes back and does not know.
+    let very_long = ms(11_000..15_000);
+    let dice = random.u8(..100);
+    match lane {
+        Lane::First | Lane::Second => {
+            let service = ServiceId::ALL[random.usize(..ServiceId::ALL.len())];
+            let victim = Victim::Instance(service, if lane == Lane::First { 1 } else { 2 });
+            match dice {
+                0..50 => (Fault::Kill(victim), short),
+                50..60 => (Fault::Stop(victim), short),
+                60..70 => (Fault::Freeze(victim), long),
+                70..75 => (Fault::Freeze(victim), very_long),
+                // The gateway has no cable to the database.
+                _ if service == ServiceId::Gateway => (Fault::Kill(victim), short),
+                75..80 => (Fault::Cable(victim, Trouble::Dead), very_long),
+                _ => cable(victim, random, long),
+            }
+        }
+        Lane::Brokers => {
+            let victim = Victim::Broker(random.usize(1..=3));
+            match dice {
+                0..50 => (Fault::Kill(victim), outage),
+                50..65 => (Fault::Freeze(victim), outage),
+                _ => cable(victim, random, outage),
+            }
+        }
+        Lane::Database => match dice {
+            0..60 => (Fault::Kill(Victim::Postgres), short),
+            60..75 => (Fault::Freeze(Victim::Postgres), long),
+            _ => cable(Victim::Postgres, random, long),
+        },
+        Lane::Orders => (Fault::Ail { user: random.usize(..users) }, short),
+    }
+}
+
+fn cable(victim: Victim, random: &mut fastrand::Rng, lasts: Duration) -> (Fault, Duration) {
+    let trouble = match random.u8(..4) {
+        0 => Trouble::Slow { by_ms: random.u64(20..150) },
+        1 => Trouble::Reset,
+        2 => Trouble::HalfOpen,
+        _ => Trouble::Dead,
+    };
+    // What is cut is cut at once.
+    let lasts = match trouble {
+        Trouble::Reset | Trouble::HalfOpen => Duration::ZERO,
+        Trouble::Slow { .. } | Trouble::Dead => lasts,
+    };
+    (Fault::Cable(victim, trouble), lasts)
+}
