@@ -152,6 +152,14 @@ bench-pipeline: ## Measure the services beside nginx and Node; ONLY= gateway, ch
 	cargo build --release $(foreach name,bench gateway payment order email analytics sandbox,--package storefront-$(name))
 	$(or $(CARGO_TARGET_DIR),target)/release/storefront-bench $(if $(ONLY),--only $(ONLY)) $(ARGS) --into docs/benchmarks.md
 
+# Some minutes; hours with more carts. The services with their failpoints, so that WITHOUT= can take a guard out.
+.PHONY: chaos
+chaos: ## Kill everything at random under load: is anything lost or doubled? SEED= ORDERS= RATE= WITHOUT= ARGS=
+	cargo build --workspace --all-features \
+	    $(foreach name,chaos gateway payment order email analytics sandbox,--bin storefront-$(name))
+	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-chaos $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) \
+	    $(if $(RATE),--rate $(RATE)) $(if $(WITHOUT),--without $(WITHOUT)) $(ARGS)
+
 .PHONY: check
 check: $(deny) $(actionlint) ## Formatting, lints, licences
 	$(actionlint)

@@ -39,7 +39,7 @@ impl Verdict {
         (self.lost, self.doubled, self.wrong) == (0, 0, 0)
     }
 
-    fn find(&mut self, kind: Kind, words: String) {
+    fn find(&mut self, kind: Kind, words: &str) {
         let count = match kind {
             Kind::Lost => &mut self.lost,
             Kind::Doubled => &mut self.doubled,
@@ -53,7 +53,7 @@ impl Verdict {
 
     /// Something that the faults should have caused has never happened: nothing is proven.
     pub fn toothless(&mut self, what: &str) {
-        self.find(Kind::Wrong, format!("no {what}: the faults have not bitten"));
+        self.find(Kind::Wrong, &format!("no {what}: the faults have not bitten"));
     }
 
     /// Each of `all` has to be among `found` once.
@@ -68,14 +68,14 @@ impl Verdict {
             *times.entry(id).or_default() += 1;
         }
         for id in all.iter().filter(|id| !times.contains_key(*id)) {
-            self.find(Kind::Lost, format!("{what} of {id}"));
+            self.find(Kind::Lost, &format!("{what} of {id}"));
         }
         for (id, times) in times {
             if !all.contains(id) {
-                self.find(Kind::Wrong, format!("{what} of {id}, which nobody has paid"));
+                self.find(Kind::Wrong, &format!("{what} of {id}, which nobody has paid"));
             }
             for _ in 1..times {
-                self.find(Kind::Doubled, format!("{what} of {id}"));
+                self.find(Kind::Doubled, &format!("{what} of {id}"));
             }
         }
     }
@@ -91,7 +91,7 @@ pub fn compare(facts: &Facts) -> Verdict {
     order_of_events(facts, &mut verdict);
     garbage(facts, &mut verdict);
     for (what, count) in facts.waiting.iter().filter(|(_, count)| **count > 0) {
-        verdict.find(Kind::Wrong, format!("{what}: {count} are not done"));
+        verdict.find(Kind::Wrong, &format!("{what}: {count} are not done"));
     }
     verdict
 }
@@ -99,21 +99,21 @@ pub fn compare(facts: &Facts) -> Verdict {
 /// One session for each cart, and those are paid that were to be.
 fn shoppers(facts: &Facts, verdict: &mut Verdict) {
     for words in &facts.bought.failed {
-        verdict.find(Kind::Wrong, words.clone());
+        verdict.find(Kind::Wrong, words);
     }
     let mut got = BTreeSet::new();
     for purchase in facts.bought.purchases() {
         let cart = format!("cart {}", purchase.number);
         if !got.insert(purchase.session.as_str()) {
-            verdict.find(Kind::Doubled, format!("{cart} got the session of another one"));
+            verdict.find(Kind::Doubled, &format!("{cart} got the session of another one"));
         }
         match facts.sessions.get(&purchase.session) {
-            None => verdict.find(Kind::Lost, format!("the session of {cart}")),
+            None => verdict.find(Kind::Lost, &format!("the session of {cart}")),
             Some(session) if session.user != purchase.user => {
-                verdict.find(Kind::Wrong, format!("{cart} got a session of {}", session.user));
+                verdict.find(Kind::Wrong, &format!("{cart} got a session of {}", session.user));
             }
             Some(session) if session.is_paid == (purchase.manner == Manner::Abandons) => {
-                verdict.find(Kind::Wrong, format!("{cart} is paid: {}", session.is_paid));
+                verdict.find(Kind::Wrong, &format!("{cart} is paid: {}", session.is_paid));
             }
             Some(_) => {}
         }
@@ -121,7 +121,7 @@ fn shoppers(facts: &Facts, verdict: &mut Verdict) {
     // A session that no shopper was given could be paid beside the one that they have. Of a cart that failed nobody knows.
     let orphans = facts.sessions.len().saturating_sub(got.len() + facts.bought.failed.len());
     for _ in 0..orphans {
-        verdict.find(Kind::Doubled, "a session that no shopper was given".into());
+        verdict.find(Kind::Doubled, "a session that no shopper was given");
     }
 }
 
@@ -136,10 +136,10 @@ fn flow(facts: &Facts, verdict: &mut Verdict) {
             let Some(truth) = facts.sessions.get(session) else { continue };
             if amount.is_some_and(|amount| amount != truth.amount) {
                 let words = format!("{topic}: {amount:?} for {session} of {}", truth.amount);
-                verdict.find(Kind::Wrong, words);
+                verdict.find(Kind::Wrong, &words);
             }
             if *key != truth.user {
-                verdict.find(Kind::Wrong, format!("{topic}: {id} has the key {key:?}"));
+                verdict.find(Kind::Wrong, &format!("{topic}: {id} has the key {key:?}"));
             }
         }
     }
@@ -147,7 +147,7 @@ fn flow(facts: &Facts, verdict: &mut Verdict) {
     for (session, amount) in &facts.orders {
         let truth = facts.sessions.get(session).map(|session| session.amount);
         if truth.is_some_and(|truth| truth != *amount) {
-            verdict.find(Kind::Wrong, format!("an order of {amount} for {session}: {truth:?}"));
+            verdict.find(Kind::Wrong, &format!("an order of {amount} for {session}: {truth:?}"));
         }
     }
 }
@@ -161,14 +161,14 @@ fn sales(facts: &Facts, verdict: &mut Verdict) {
     let counted = [("payments", sales.payments), ("orders", sales.orders), ("mails", sales.mails)];
     for (what, counted) in counted {
         for _ in counted..count {
-            verdict.find(Kind::Lost, format!("one of the {what} that analytics counts"));
+            verdict.find(Kind::Lost, &format!("one of the {what} that analytics counts"));
         }
         for _ in count..counted {
-            verdict.find(Kind::Doubled, format!("one of the {what} that analytics counts"));
+            verdict.find(Kind::Doubled, &format!("one of the {what} that analytics counts"));
         }
     }
     if sales.revenue != revenue {
-        verdict.find(Kind::Wrong, format!("analytics: {} for {revenue}", sales.revenue));
+        verdict.find(Kind::Wrong, &format!("analytics: {} for {revenue}", sales.revenue));
     }
 }
 
@@ -178,15 +178,15 @@ fn mails(facts: &Facts, verdict: &mut Verdict) {
     let told: BTreeSet<&str> =
         facts.topics[2].events.iter().map(|event| event.message_id.as_str()).collect();
     for id in told.iter().filter(|id| !facts.mails.contains_key(**id)) {
-        verdict.find(Kind::Lost, format!("the mail {id}"));
+        verdict.find(Kind::Lost, &format!("the mail {id}"));
     }
     for (id, times) in &facts.mails {
         if !told.contains(id.as_str()) {
-            verdict.find(Kind::Wrong, format!("the mail {id}, which nobody tells of"));
+            verdict.find(Kind::Wrong, &format!("the mail {id}, which nobody tells of"));
         }
         let may_be = 1 + facts.unclear.get(id).copied().unwrap_or_default();
         for _ in may_be..*times {
-            verdict.find(Kind::Doubled, format!("the mail {id}, without a cause"));
+            verdict.find(Kind::Doubled, &format!("the mail {id}, without a cause"));
         }
     }
 }
@@ -206,7 +206,7 @@ fn order_of_events(facts: &Facts, verdict: &mut Verdict) {
             let Some(place) = places.get(purchase.session.as_str()).copied() else { continue };
             if latest.is_some_and(|latest| place < latest) {
                 let words = format!("{} is told of before an earlier one", purchase.session);
-                verdict.find(Kind::Wrong, words);
+                verdict.find(Kind::Wrong, &words);
             }
             // What was not waited for may be told of at any later time.
             if purchase.manner == Manner::Returns {
@@ -220,7 +220,7 @@ fn order_of_events(facts: &Facts, verdict: &mut Verdict) {
         let both = placed.iter().zip(&paid).find(|(placed, paid)| placed != paid);
         if let Some((placed, paid)) = both.filter(|_| placed.len() == paid.len()) {
             let words = format!("{key}: the order of {placed} comes before that of {paid}");
-            verdict.find(Kind::Wrong, words);
+            verdict.find(Kind::Wrong, &words);
         }
     }
 }
@@ -247,15 +247,15 @@ fn garbage(facts: &Facts, verdict: &mut Verdict) {
         // On the wire one may stand twice, as any message may.
         let dead: BTreeSet<_> = dead.iter().copied().collect();
         for place in facts.poison.difference(&dead) {
-            verdict.find(Kind::Lost, format!("the dead letter of garbage {place:?} on {topic}"));
+            verdict.find(Kind::Lost, &format!("the dead letter of garbage {place:?} on {topic}"));
         }
         for place in dead.difference(&facts.poison) {
-            verdict.find(Kind::Wrong, format!("{place:?} is dead on {topic}, and no garbage"));
+            verdict.find(Kind::Wrong, &format!("{place:?} is dead on {topic}, and no garbage"));
         }
     }
     for (topic, dead) in facts.dead.iter().filter(|(topic, _)| !takers.contains(*topic)) {
         for place in dead {
-            verdict.find(Kind::Wrong, format!("{place:?} is dead on {topic}, and no garbage"));
+            verdict.find(Kind::Wrong, &format!("{place:?} is dead on {topic}, and no garbage"));
         }
     }
 }

@@ -16,8 +16,9 @@ use crate::{
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// Until a broker that was away has everything again.
 const IN_SYNC_LIMIT: Duration = Duration::from_secs(180);
-/// How long an order that cannot be stored is waited for.
-const PARKED_LIMIT: Duration = Duration::from_secs(20);
+/// How long an order that cannot be stored is waited for: one has to come, and the handler's limit passes twice, in its batch and
+/// alone.
+const PARKED_LIMIT: Duration = Duration::from_secs(45);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// An order of an ailing user takes longer than the runtime lets a handler work (10 s), and less than the database lets a

@@ -9,6 +9,9 @@ use storefront_contract::ServiceId;
 
 use crate::options::Options;
 
+/// An order that cannot be stored takes its time: a load that is over sooner is spared it.
+const AILING_FROM: Duration = Duration::from_secs(50);
+
 /// Faults that follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
@@ -127,8 +130,10 @@ pub fn draw(options: &Options) -> Vec<Planned> {
 fn draw_lane(lane: Lane, options: &Options) -> Vec<Planned> {
     // Each has its own dice: what one draws does not move the others.
     let mut random = fastrand::Rng::with_seed(options.seed.wrapping_add(lane as u64 + 1));
-    // Towards the end all of it is to have been broken for a while, and to come back under load.
     let end = options.length();
+    if lane == Lane::Orders && end < AILING_FROM {
+        return Vec::new();
+    }
     let mut planned = Vec::new();
     let pause = lane.pause();
     let mut at = Duration::from_millis(random.u64(..pause.end / 2));
@@ -191,4 +196,69 @@ fn cable(victim: Victim, random: &mut fastrand::Rng, lasts: Duration) -> (Fault,
         Trouble::Slow { .. } | Trouble::Dead => lasts,
     };
     (Fault::Cable(victim, trouble), lasts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(seed: u64) -> Options {
+        Options { seed, orders: 12_000, rate: 20, without: None, calm: false, logs: None }
+    }
+
+    #[test]
+    fn a_seed_draws_the_same_each_time_and_another_one_something_else() {
+        assert_eq!(draw(&options(7)), draw(&options(7)));
+        assert_ne!(draw(&options(7)), draw(&options(8)));
+    }
+
+    #[test]
+    fn the_first_minute_of_a_long_load_is_that_of_a_short_one() {
+        let options = options(7);
+        let long = draw(&Options { orders: 24_000, ..options.clone() });
+        let first = |planned: &Planned| planned.at < options.length();
+        assert_eq!(draw(&options), long.into_iter().filter(first).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn faults_of_a_lane_follow_each_other_and_no_two_lanes_share_a_victim() {
+        for seed in 0..20 {
+            let all = draw(&options(seed));
+            for lane in Lane::ALL {
+                let planned: Vec<_> = all.iter().filter(|it| it.lane == lane).collect();
+                assert!(!planned.is_empty(), "{lane:?} of seed {seed}");
+                assert!(planned.windows(2).all(|two| two[0].at + two[0].lasts < two[1].at));
+            }
+            for planned in all {
+                let lane = match planned.fault {
+                    Fault::Ail { .. } => Lane::Orders,
+                    Fault::Kill(victim)
+                    | Fault::Stop(victim)
+                    | Fault::Freeze(victim)
+                    | Fault::Cable(victim, _) => match victim {
+                        Victim::Instance(_, 1) => Lane::First,
+                        Victim::Instance(..) => Lane::Second,
+                        Victim::Broker(_) => Lane::Brokers,
+                        Victim::Postgres => Lane::Database,
+                    },
+                };
+                assert_eq!(lane, planned.lane);
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_drawn() {
+        let all = draw(&options(1));
+        let is = |kind: fn(&Fault) -> bool| all.iter().any(|planned| kind(&planned.fault));
+        assert!(is(|fault| matches!(fault, Fault::Kill(Victim::Instance(..)))));
+        assert!(is(|fault| matches!(fault, Fault::Kill(Victim::Broker(_)))));
+        assert!(is(|fault| matches!(fault, Fault::Kill(Victim::Postgres))));
+        assert!(is(|fault| matches!(fault, Fault::Stop(_))));
+        assert!(is(|fault| matches!(fault, Fault::Freeze(_))));
+        assert!(is(|fault| matches!(fault, Fault::Cable(_, Trouble::Slow { .. }))));
+        assert!(is(|fault| matches!(fault, Fault::Cable(_, Trouble::Reset))));
+        assert!(is(|fault| matches!(fault, Fault::Cable(_, Trouble::HalfOpen))));
+        assert!(is(|fault| matches!(fault, Fault::Cable(_, Trouble::Dead))));
+    }
 }

@@ -8,3 +8,4 @@ mod kubernetes;
 mod postgres;
 mod up;
 mod wait;
+mod wire;

@@ -1,106 +1,55 @@
 //! One of three brokers is lost, or so many that nothing can be written: each topic is on all three, and a
 //! message counts once two have it.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
 };
 use storefront_pipeline_tests::{MANIFEST, Shop, TOPICS};
-use storefront_testkit::{DevOptions, Kafka, eventually, eventually_some};
+use storefront_testkit::{Cluster, DevOptions, Kafka, eventually_some};
 
 use crate::flow::{Crowd, LIMIT, Shopper, waiting};
 
 const CARTS: usize = 8;
-const ASK_LIMIT: Duration = Duration::from_secs(10);
 
-/// Three brokers, and clients of the tests' own.
-struct Cluster {
-    brokers: [Kafka; 3],
-    bootstrap: String,
-    client: BaseConsumer,
-    admin: AdminClient<DefaultClientContext>,
+/// The demo shop for three brokers.
+async fn open_shop(cluster: &Cluster) -> Result<Crowd> {
+    let text = fs::read_to_string(MANIFEST)?;
+    let (_, text) = text.split_once("apiVersion").context("no manifest")?;
+    let manifest = format!("apiVersion{text}").replace("replicas: 1", "replicas: 3");
+    let options = DevOptions::new(manifest).with(&["--kafka", cluster.bootstrap()]);
+    Shop::start_with(options).await.map(Crowd::of)
 }
 
-/// Who has a partition: brokers by their numbers, which begin with 1.
-#[derive(Debug)]
-struct Copies {
-    leader: usize,
-    in_sync: usize,
+/// Waits until so many brokers have every partition of the shop's topics.
+async fn in_sync(cluster: &Cluster, brokers: usize) {
+    cluster.in_sync(&TOPICS, brokers, LIMIT).await;
 }
 
-impl Cluster {
-    async fn start() -> Result<Self> {
-        let brokers = Kafka::three().await?;
-        let bootstrap = brokers.each_ref().map(Kafka::bootstrap).join(",");
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &bootstrap).set("group.id", "tests-watcher");
-        let (client, admin) = (config.create()?, config.create()?);
-        Ok(Self { brokers, bootstrap, client, admin })
+/// So many copies must be written before a message counts.
+async fn need(cluster: &Cluster, copies: &str) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap()).create()?;
+    let topics = TOPICS.map(|topic| {
+        AlterConfig::new(ResourceSpecifier::Topic(topic)).set("min.insync.replicas", copies)
+    });
+    for altered in admin.alter_configs(&topics, &AdminOptions::new()).await? {
+        altered.map_err(|(topic, code)| anyhow::anyhow!("{topic:?}: {code}"))?;
     }
-
-    /// The demo shop for three brokers.
-    async fn open_shop(&self) -> Result<Crowd> {
-        let text = fs::read_to_string(MANIFEST)?;
-        let (_, text) = text.split_once("apiVersion").context("no manifest")?;
-        let manifest = format!("apiVersion{text}").replace("replicas: 1", "replicas: 3");
-        let options = DevOptions::new(manifest).with(&["--kafka", &self.bootstrap]);
-        Shop::start_with(options).await.map(Crowd::of)
-    }
-
-    fn broker(&self, number: usize) -> &Kafka {
-        &self.brokers[number - 1]
-    }
-
-    /// Of each partition of a topic.
-    fn copies(&self, topic: &str) -> Result<Vec<Copies>> {
-        let metadata = self.client.fetch_metadata(Some(topic), ASK_LIMIT)?;
-        let partitions = metadata.topics().first().context("no metadata")?.partitions();
-        let copies = partitions.iter().map(|partition| Copies {
-            leader: usize::try_from(partition.leader()).unwrap_or_default(),
-            in_sync: partition.isr().len(),
-        });
-        Ok(copies.collect())
-    }
-
-    /// Waits until so many brokers have every partition of the shop's topics.
-    async fn in_sync(&self, brokers: usize) {
-        for topic in TOPICS {
-            eventually(LIMIT, &format!("{brokers} copies of {topic}"), async || {
-                self.copies(topic).is_ok_and(|copies| {
-                    copies.iter().all(|copies| copies.leader > 0 && copies.in_sync == brokers)
-                })
-            })
-            .await;
-        }
-    }
-
-    /// So many copies must be written before a message counts.
-    async fn need(&self, copies: &str) -> Result<()> {
-        let topics = TOPICS.map(|topic| {
-            AlterConfig::new(ResourceSpecifier::Topic(topic)).set("min.insync.replicas", copies)
-        });
-        for altered in self.admin.alter_configs(&topics, &AdminOptions::new()).await? {
-            altered.map_err(|(topic, code)| anyhow::anyhow!("{topic:?}: {code}"))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_becomes_of_three_brokers_payments_go_on_and_everything_comes() -> Result<()> {
-    let cluster = Cluster::start().await?;
-    let mut crowd = cluster.open_shop().await?;
+    let cluster = Cluster::of(Kafka::three().await?)?;
+    let mut crowd = open_shop(&cluster).await?;
     let site = crowd.shop.site.clone();
     for topic in TOPICS {
-        cluster.in_sync(3).await;
+        in_sync(&cluster, 3).await;
         let leader = cluster.copies(topic)?[0].leader;
         let began = Instant::now();
         cluster.broker(leader).kill()?;
@@ -121,12 +70,12 @@ async fn whatever_becomes_of_three_brokers_payments_go_on_and_everything_comes()
         println!("{topic}: all is there {:?} after its leader was lost", began.elapsed());
         cluster.broker(leader).start().await?;
     }
-    cluster.in_sync(3).await;
+    in_sync(&cluster, 3).await;
 
-    cluster.need("3").await?;
+    need(&cluster, "3").await?;
     waiting(&site, 0).await;
     cluster.broker(1).kill()?;
-    cluster.in_sync(2).await;
+    in_sync(&cluster, 2).await;
     let short = async {
         waiting(&site, CARTS).await;
         cluster.broker(1).start().await
@@ -136,8 +85,8 @@ async fn whatever_becomes_of_three_brokers_payments_go_on_and_everything_comes()
     ensure!(patience == 0, "{what}: {patience} shoppers had to wait for it");
     crowd.settled().await.context(what)?;
 
-    cluster.need("2").await?;
-    cluster.in_sync(3).await;
+    need(&cluster, "2").await?;
+    in_sync(&cluster, 3).await;
     waiting(&site, 0).await;
     cluster.broker(2).kill()?;
     cluster.broker(3).kill()?;
