@@ -1,11 +1,14 @@
 //! Places between a cart and a mail at which a test may have the process end, as by a crash. With the feature `failpoints`, which only
 //! `--all-features` turns on, the first to pass the place that a file names ends the process; in what is shipped [`reach`] is empty.
-//! Decides nothing and stores nothing: a place is a line that can be taken out.
+//! Decides nothing and stores nothing: a place is a line that can be taken out. And guards that a test takes out one by one, to see
+//! that it would notice: in what is shipped [`without`] is always false.
 
 use storefront_contract::ServiceId;
 
 /// The variable that names the file.
 pub const VARIABLE: &str = "STOREFRONT_FAILPOINT";
+/// The variable that names a guard which is not there.
+pub const WITHOUT: &str = "STOREFRONT_WITHOUT";
 
 macro_rules! steps {
     ($($(#[doc = $meaning:literal])+ $step:ident = $name:literal in $services:expr;)+) => {
@@ -126,3 +129,52 @@ pub fn reach(service: ServiceId, step: Step) {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "so that nothing of it is in what is shipped")]
 pub const fn reach(_: ServiceId, _: Step) {}
+
+/// What keeps events from being lost or doubled, each where nothing else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// The inbox says which events are new.
+    Inbox,
+    /// A payment and its event are written in one transaction.
+    Outbox,
+    /// Stripe is asked again with the same key.
+    IdempotencyKey,
+    /// What events mean and the offsets behind them are written in one transaction.
+    Offsets,
+    /// A parked event holds back the later ones of its key.
+    KeyLock,
+}
+
+impl Guard {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Outbox => "outbox",
+            Self::IdempotencyKey => "idempotency-key",
+            Self::Offsets => "offsets",
+            Self::KeyLock => "key-lock",
+        }
+    }
+}
+
+/// Whether the test has taken this guard out.
+#[cfg(feature = "failpoints")]
+pub fn without(guard: Guard) -> bool {
+    use std::{env, ffi::OsString, sync::OnceLock};
+
+    static NAME: OnceLock<Option<OsString>> = OnceLock::new();
+    NAME.get_or_init(|| env::var_os(WITHOUT)).as_ref().is_some_and(|name| name == guard.name())
+}
+
+/// Never.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "so that nothing of it is in what is shipped")]
+pub const fn without(_: Guard) -> bool {
+    false
+}
+
+/// Where a guard is out two transactions stand for one: the time between them, long enough for a kill to strike there.
+pub async fn between_transactions() {
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+}

@@ -50,6 +50,6 @@ impl Options {
 
     /// How many different shoppers there are: each comes again and again, so that an order of events can be wrong.
     pub fn users(&self) -> usize {
-        (self.rate as usize * 5).clamp(20, 1_000)
+        (self.rate as usize * 3).clamp(20, 1_000)
     }
 }

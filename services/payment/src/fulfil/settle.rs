@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use storefront_contract::{Money, PaymentSuccessful, ServiceId, ids::order_id};
 use storefront_runtime::{
     TraceContext,
-    failpoint::{self, Step},
+    failpoint::{self, Guard, Step},
 };
 
 use super::{Asker, FulfilError};
@@ -82,7 +82,7 @@ impl App {
             let work = self.payments.database().transact(|tx| {
                 Box::pin(async move {
                     let moved = store::settle(tx, payment, settled).await?;
-                    if moved {
+                    if moved && !failpoint::without(Guard::Outbox) {
                         self.outbox.insert(tx, event).await?;
                         failpoint::reach(ServiceId::Payment, Step::PaymentWritten);
                     }
@@ -90,6 +90,10 @@ impl App {
                 })
             });
             let stored = work.await?;
+            if stored && failpoint::without(Guard::Outbox) {
+                failpoint::between_transactions().await;
+                self.tell(event).await?;
+            }
             failpoint::reach(ServiceId::Payment, Step::PaymentCommitted);
             stored
         };
@@ -103,6 +107,17 @@ impl App {
             self.announce(&payment);
         }
         Ok(Some(payment))
+    }
+
+    /// Stores an event by itself, as nothing that is shipped does.
+    async fn tell(
+        &self,
+        event: &[(PaymentSuccessful, Option<TraceContext>)],
+    ) -> Result<(), FulfilError> {
+        let work = self.payments.database().transact(|tx| {
+            Box::pin(async move { Ok::<_, FulfilError>(self.outbox.insert(tx, event).await?) })
+        });
+        work.await
     }
 
     /// The event of a payment that becomes paid; of any other, none.

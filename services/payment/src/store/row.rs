@@ -1,7 +1,11 @@
 //! A payment as its row says.
 
 use storefront_contract::{CartLine, Currency, Money};
-use storefront_runtime::Row;
+use storefront_runtime::{
+    Row,
+    failpoint::{self, Guard},
+};
+use uuid::Uuid;
 
 use super::StoreError;
 use crate::{session_id::SessionId, state::State};
@@ -81,6 +85,9 @@ impl Payment {
 
     /// The key under which Stripe knows this attempt to create the session: the same after a crash.
     pub fn stripe_key(&self) -> String {
+        if failpoint::without(Guard::IdempotencyKey) {
+            return Uuid::new_v4().to_string();
+        }
         format!("{}-{}", self.id, self.attempt)
     }
 }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Service,
     db::{Database, DatabaseError, Tx},
-    failpoint::{self, Step},
+    failpoint::{self, Guard, Step},
     handler::{Failure, Handler, Outgoing, Received, Sender},
     store::{
         inbox::{self, State},
@@ -120,6 +120,11 @@ impl<H: Handler> Engine<H> {
             tx.rollback().await;
             return Err(Stop::Moved);
         }
+        if failpoint::without(Guard::Offsets) {
+            tx.commit().await?;
+            failpoint::between_transactions().await;
+            tx = self.database.begin().await?;
+        }
         let mut held = self.held_keys(&mut tx, &decoded).await?;
         let mut fates = self.fates(&mut tx, decoded, &held, now).await?;
         let mut results = Results::new(Outgoing::new(self.sender.clone()));
@@ -142,6 +147,9 @@ impl<H: Handler> Engine<H> {
         tx: &mut Tx<'_>,
         decoded: &[Decoded<H::Event>],
     ) -> Result<HashSet<OrderKey>, Stop> {
+        if failpoint::without(Guard::KeyLock) {
+            return Ok(HashSet::new());
+        }
         let keys: HashSet<OrderKey> = decoded
             .iter()
             .filter(|decoded| matches!(decoded.content, Content::Event { .. }))
@@ -170,7 +178,7 @@ impl<H: Handler> Engine<H> {
             } else {
                 new.remove(&fate.identity)
             };
-            if !is_new {
+            if !is_new && !failpoint::without(Guard::Inbox) {
                 fate.outcome = Outcome::Duplicate;
             }
         }
