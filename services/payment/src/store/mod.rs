@@ -3,6 +3,7 @@
 
 mod cursor;
 mod events;
+mod grouped;
 mod payments;
 mod row;
 

@@ -5,7 +5,9 @@ use storefront_contract::{CartLine, Money};
 use storefront_runtime::{Database, DatabaseError, Row, Sql, Tx, Value};
 
 use super::{
-    StoreError, query,
+    StoreError,
+    grouped::Grouped,
+    query,
     row::{Payment, columns},
     with_now,
 };
@@ -16,7 +18,11 @@ pub const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The table.
 #[derive(Clone)]
-pub struct Payments(Database);
+pub struct Payments {
+    database: Database,
+    /// The two statements of each checkout, shared by those that come at once.
+    grouped: Option<Grouped>,
+}
 
 /// A payment that begins, as it is stored before Stripe is asked.
 #[derive(Debug, Clone)]
@@ -31,6 +37,29 @@ pub struct NewPayment<'a> {
     pub traceparent: Option<&'a str>,
     /// For how long nobody else should try to finish it.
     pub lease_ms: i64,
+}
+
+impl NewPayment<'_> {
+    /// The payment as its row is, once it is there.
+    fn stored(&self, now_ms: i64) -> Payment {
+        Payment {
+            id: self.id.to_owned(),
+            state: State::Creating,
+            user_id: self.user_id.to_owned(),
+            email: self.email.map(str::to_owned),
+            cart: self.cart.to_vec(),
+            priced: self.priced,
+            fingerprint: self.fingerprint.to_owned(),
+            attempt: 1,
+            session_id: None,
+            url: None,
+            traceparent: self.traceparent.map(str::to_owned),
+            created_at_ms: now_ms,
+            expires_at_ms: None,
+            reason: None,
+            read_at_ms: now_ms,
+        }
+    }
 }
 
 /// What Stripe said of a session that it has created.
@@ -144,21 +173,28 @@ const FORGET_KEYS: Sql = with_now!(
 
 impl Payments {
     pub fn new(database: Database) -> Self {
-        Self(database)
+        let grouped = Grouped::new(&database);
+        Self { database, grouped }
     }
 
     /// The database, for a transaction around [`settle`].
     pub fn database(&self) -> &Database {
-        &self.0
+        &self.database
     }
 
     /// Stores a payment that begins. `None`: the user has used this idempotency key before.
     pub async fn insert(&self, new: &NewPayment<'_>) -> Result<Option<Payment>, StoreError> {
+        let cart = serde_json::to_string(new.cart).map_err(StoreError::Cart)?;
+        if let Some(grouped) = &self.grouped
+            && let Some(inserted) = grouped.insert(new, &cart).await?
+        {
+            return Ok(inserted.map(|now_ms| new.stored(now_ms)));
+        }
         let params = [
             new.id.into(),
             new.user_id.into(),
             new.email.into(),
-            serde_json::to_string(new.cart).map_err(StoreError::Cart)?.into(),
+            cart.into(),
             new.priced.amount.into(),
             new.priced.currency.code().into(),
             new.fingerprint.into(),
@@ -213,6 +249,11 @@ impl Payments {
     /// Notes the session that Stripe has created. `false`: the row has one already, or is no longer
     /// `creating`.
     pub async fn open(&self, id: &str, opened: Opened<'_>) -> Result<bool, StoreError> {
+        if let Some(grouped) = &self.grouped
+            && let Some(is_open) = grouped.open(id, opened).await?
+        {
+            return Ok(is_open);
+        }
         let params = [
             id.into(),
             opened.session_id.as_str().into(),
@@ -286,20 +327,20 @@ impl Payments {
 
     /// Frees every idempotency key that is older than it is honoured; how many.
     pub async fn forget_keys(&self) -> Result<usize, StoreError> {
-        Ok(query(&self.0, FORGET_KEYS, &[KEY_LIFE_MS.into()]).await?.len())
+        Ok(query(&self.database, FORGET_KEYS, &[KEY_LIFE_MS.into()]).await?.len())
     }
 
     async fn one(&self, sql: Sql, params: &[Value]) -> Result<Option<Payment>, StoreError> {
-        let rows: Vec<Row> = query(&self.0, sql, params).await?;
+        let rows: Vec<Row> = query(&self.database, sql, params).await?;
         rows.first().map(Payment::read).transpose()
     }
 
     async fn many(&self, sql: Sql, params: &[Value]) -> Result<Vec<Payment>, StoreError> {
-        query(&self.0, sql, params).await?.iter().map(Payment::read).collect()
+        query(&self.database, sql, params).await?.iter().map(Payment::read).collect()
     }
 
     async fn touched(&self, sql: Sql, params: &[Value]) -> Result<bool, StoreError> {
-        Ok(!query(&self.0, sql, params).await?.is_empty())
+        Ok(!query(&self.database, sql, params).await?.is_empty())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::shop::{On, SOON, Shop, Wish, insist, on_both, phone};
 on_both! {
     the_same_key_at_once_makes_one_session
     a_key_stands_for_its_request
+    carts_that_come_at_once_keep_their_own_rows
     a_crash_between_stripe_and_the_row_ends_in_the_same_session
     a_stored_failure_of_stripes_needs_another_key
     stripe_is_down_and_comes_back
@@ -72,6 +73,47 @@ async fn a_key_stands_for_its_request(on: On) -> anyhow::Result<()> {
     let later = shop.post(&other, Some("key-1")).await?.expect_status(200)?.json()?;
     assert_ne!(later["id"], first["id"]);
     assert_eq!(shop.post(&phone("u-1"), Some(&"k".repeat(256))).await?.status, 400);
+    shop.close().await
+}
+
+async fn carts_that_come_at_once_keep_their_own_rows(on: On) -> anyhow::Result<()> {
+    const CARTS: usize = 60;
+    let shop = Shop::open(on).await?;
+    let cart = |number: usize| {
+        let mut body = json!({"userId": format!("u-{}", number % 20), "cart": [{"id": "case", "quantity": number + 1}]});
+        if number.is_multiple_of(3) {
+            body["email"] = json!(format!("u-{number}@example.com"));
+        }
+        body
+    };
+    let key = |number: usize| number.is_multiple_of(2).then(|| format!("key-{}", number / 2));
+    let posts = (0..CARTS).map(async |number| {
+        let reply = shop.post(&cart(number), key(number).as_deref()).await?;
+        anyhow::Ok((reply.expect_status(200)?.json()?, number))
+    });
+    for (checkout, number) in futures_util::future::try_join_all(posts).await? {
+        let row = "SELECT user_id, email, cart, idempotency_key, state, url FROM payments WHERE session_id = $1";
+        let rows = shop.sql(row, &[crate::shop::text(&checkout["id"])]).await?;
+        let [row] = &rows[..] else { anyhow::bail!("{} rows of cart {number}", rows.len()) };
+        let (wanted, stored) =
+            (cart(number), serde_json::from_str::<serde_json::Value>(&row.text("cart")?)?);
+        assert_eq!(stored[0]["quantity"], wanted["cart"][0]["quantity"]);
+        assert_eq!(json!(row.text("user_id")?), wanted["userId"]);
+        assert_eq!(json!(row.opt_text("email")?), wanted["email"]);
+        assert_eq!(row.opt_text("idempotency_key")?, key(number));
+        assert_eq!(
+            (json!(row.text("url")?), &*row.text("state")?),
+            (checkout["url"].clone(), "open")
+        );
+    }
+    if matches!(on, On::Postgres) {
+        let together = "SELECT COUNT(DISTINCT xmin::text) AS statements FROM payments";
+        let statements = shop.sql(together, &[]).await?[0].int("statements")?;
+        assert!(
+            usize::try_from(statements)? < CARTS / 2,
+            "{statements} statements for {CARTS} carts"
+        );
+    }
     shop.close().await
 }
 

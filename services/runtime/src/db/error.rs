@@ -57,6 +57,9 @@ pub enum DatabaseError {
     Shape,
     #[error("the transaction took too long")]
     TooSlow,
+    /// A statement that was run for several callers failed: each is told.
+    #[error(transparent)]
+    Shared(std::sync::Arc<DatabaseError>),
 }
 
 impl DatabaseError {
@@ -67,6 +70,7 @@ impl DatabaseError {
                 *kind
             }
             Self::CommitUnknown(_) => Kind::CommitUnknown,
+            Self::Shared(error) => error.kind(),
             // The file of a Secret can be missing for a moment while it is swapped.
             Self::UrlFile(_) | Self::TooSlow => Kind::Unavailable,
             Self::Url { .. }

@@ -84,7 +84,7 @@ fn unnest(
     let selected = selected.join(", ");
     let text = if arrays.is_empty() {
         params
-            .push(Value::Int(i64::try_from(length).map_err(|_| DatabaseError::Shape)?))
+            .push(&Value::Int(i64::try_from(length).map_err(|_| DatabaseError::Shape)?))
             .map_err(|error| DatabaseError::statement("INSERT", error))?;
         format!("INSERT INTO {table} ({list}) SELECT {selected} FROM generate_series(1, $1){tail}")
     } else {
@@ -157,7 +157,7 @@ fn chunks(
         while rows.len() >= size {
             let mut params = Params::empty(Dialect::Sqlite);
             for value in rows.by_ref().take(size).flatten() {
-                params.push(value).map_err(|error| DatabaseError::statement("INSERT", error))?;
+                params.push(&value).map_err(|error| DatabaseError::statement("INSERT", error))?;
             }
             let text = values(table, columns, size, tail);
             statements.push(Statement { text, params });

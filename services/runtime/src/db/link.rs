@@ -162,7 +162,7 @@ impl Params {
     pub(super) fn new(dialect: Dialect, values: &[Value]) -> Result<Self, sqlx::Error> {
         let mut params = Self::empty(dialect);
         for value in values {
-            params.push(value.clone())?;
+            params.push(value)?;
         }
         Ok(params)
     }
@@ -174,21 +174,21 @@ impl Params {
         }
     }
 
-    pub(super) fn push(&mut self, value: Value) -> Result<(), sqlx::Error> {
+    pub(super) fn push(&mut self, value: &Value) -> Result<(), sqlx::Error> {
         match self {
             Self::Postgres(params) => match value {
                 Value::Null => params.add(Untyped),
-                Value::Int(value) => params.add(value),
-                Value::Text(value) => params.add(value),
-                Value::Bytes(value) => params.add(value),
-                Value::Ints(values) => params.add(values),
-                Value::Texts(values) => params.add(values),
+                Value::Int(value) => params.add(*value),
+                Value::Text(value) => params.add(value.as_str()),
+                Value::Bytes(value) => params.add(value.as_slice()),
+                Value::Ints(values) => params.add(values.as_slice()),
+                Value::Texts(values) => params.add(values.as_slice()),
             },
             Self::Sqlite(params) => match value {
                 Value::Null => params.add(None::<i64>),
-                Value::Int(value) => params.add(value),
-                Value::Text(value) => params.add(value),
-                Value::Bytes(value) => params.add(value),
+                Value::Int(value) => params.add(*value),
+                Value::Text(value) => params.add(value.as_str()),
+                Value::Bytes(value) => params.add(value.as_slice()),
                 Value::Ints(values) => params.add(serde_json::json!(values).to_string()),
                 Value::Texts(values) => params.add(serde_json::json!(values).to_string()),
             },

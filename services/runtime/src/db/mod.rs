@@ -3,6 +3,7 @@
 //! both behave alike here, and one test suite holds that. Knows nothing of events.
 
 mod error;
+mod group;
 mod insert;
 mod lease;
 mod link;
@@ -22,6 +23,7 @@ use tokio::{runtime::Handle, sync::watch};
 pub(crate) use self::notify::Listener;
 pub use self::{
     error::{DatabaseError, Kind},
+    group::Group,
     insert::OnConflict,
     lease::Lease,
     link::{Dialect, Sql},
