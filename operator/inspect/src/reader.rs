@@ -16,7 +16,7 @@ use rdkafka::{
 use crate::{
     InspectError, Record, Session,
     connection::Listening,
-    session::{Client, Ends, Key},
+    session::{Client, Ends, Key, is_moving},
 };
 
 /// How long a bounded read may stand still before it is given up.
@@ -240,14 +240,13 @@ impl Reader {
 
 /// Trouble that librdkafka mends by itself.
 fn passes(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
+    is_moving(error)
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::OperationTimedOut
+            )
         )
-    )
 }

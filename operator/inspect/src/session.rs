@@ -4,7 +4,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -23,6 +24,8 @@ use crate::{
 const TRIES_S: [u64; 4] = [1, 2, 3, 4];
 /// Events that a client may have kept.
 const EVENTS_MAX: usize = 100;
+/// Between two questions about a partition whose leader has moved.
+const MOVE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A partition: topic and number.
 pub(crate) type Key = (String, i32);
@@ -39,6 +42,14 @@ pub struct Session {
     client: Client,
     /// One for each group that was asked about: librdkafka ties a client to its group.
     by_group: Mutex<BTreeMap<String, Arc<Client>>>,
+}
+
+/// Whether a partition's leader is not who it was said to be.
+pub(crate) fn is_moving(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    )
 }
 
 impl fmt::Debug for Session {
@@ -154,8 +165,16 @@ impl Session {
         for (topic, partition) in keys {
             list.add_partition_offset(topic, *partition, time).map_err(|e| self.no_answer(e))?;
         }
-        let found =
-            self.client.offsets_for_times(list, LIMIT).map_err(|error| self.no_answer(error))?;
+        let deadline = Instant::now() + LIMIT;
+        let found = loop {
+            match self.client.offsets_for_times(list.clone(), LIMIT) {
+                // A topic that is new, or whose broker has just gone: who leads is asked anew.
+                Err(error) if is_moving(&error) && Instant::now() + MOVE_PAUSE < deadline => {
+                    thread::sleep(MOVE_PAUSE);
+                }
+                result => break result.map_err(|error| self.no_answer(error))?,
+            }
+        };
         let offset = |found: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match (
             found.error(),
             found.offset(),
