@@ -14,7 +14,8 @@ use crate::{
     servers::Servers,
 };
 
-const CONNECTIONS: u32 = 16;
+/// A shop in a rush; enough that the service, and not its clients, is what waits.
+const CONNECTIONS: u32 = 64;
 const PARTITIONS: i32 = 3;
 const CHECKOUT: &str = include_str!("../load/checkout.lua");
 const STRIPE: &str = include_str!("../load/stripe.lua");
