@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use storefront_contract::headers as names;
+use storefront_contract::{headers as names, replay::times_sent_back};
 
 use crate::{
     Cluster, Content, Fate, InspectError, Record, Scope, Session, Span, Start, fate::Fates,
@@ -13,6 +13,9 @@ use crate::{
 
 /// Most letters that are listed of one partition, if nothing else is said: the newest ones.
 const LETTERS_MAX: i64 = 1_000;
+
+/// What was sent back so often, and is dead all the same, goes in a circle.
+const SENT_BACK_MAX: u32 = 3;
 
 /// Where a record stands: `topic/partition/offset`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +73,8 @@ pub struct DeadLetter {
     /// When it was given up.
     pub died: Option<Timestamp>,
     pub fate: Fate,
+    /// How often its event was sent back, as far as the letter and its source topic tell.
+    pub sent_back: u32,
 }
 
 /// What was found on the dead-letter topics.
@@ -101,8 +106,14 @@ impl DeadLetter {
             origin: Place { topic, partition, offset },
             died: or_empty(names::DLQ_TIME).parse().ok().or(record.time),
             fate: Fate::Dead,
+            sent_back: times_sent_back(&record.headers),
             record,
         })
+    }
+
+    /// Whether it was sent back so often that once more would be a circle: its cause is not mended.
+    pub fn is_in_a_circle(&self) -> bool {
+        self.sent_back >= SENT_BACK_MAX
     }
 
     pub fn place(&self) -> Place {
@@ -122,6 +133,8 @@ impl Serialize for DeadLetter {
         map.serialize_entry("origin", &self.origin.to_string())?;
         map.serialize_entry("died", &self.died)?;
         map.serialize_entry("fate", self.fate.word())?;
+        map.serialize_entry("sentBack", &self.sent_back)?;
+        map.serialize_entry("inCircle", &self.is_in_a_circle())?;
         map.serialize_entry("record", &self.record)?;
         map.end()
     }
@@ -168,6 +181,7 @@ impl Session {
         let all = self.dead_letters(scope)?.letters;
         if let Some(known) = all.into_iter().find(|known| known.place() == *place) {
             letters[0].fate = known.fate;
+            letters[0].sent_back = known.sent_back;
         }
         Ok(letters.remove(0))
     }

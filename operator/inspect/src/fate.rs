@@ -48,8 +48,8 @@ type Event = (String, Place);
 /// Everything that is needed to tell fates.
 #[derive(Debug, Default)]
 pub(crate) struct Fates {
-    /// The newest replay of each letter, by where the letter stands.
-    replays: BTreeMap<Place, Place>,
+    /// The newest replay of each letter, by where the letter stands, and how many there were.
+    replays: BTreeMap<Place, (Place, u32)>,
     /// Next offsets of each group in the source topics.
     committed: BTreeMap<(String, String, i32), i64>,
 }
@@ -95,7 +95,8 @@ impl Fates {
         if let (Some(letter), Some(_)) = (letter, record.header(names::REPLAY_GROUP)) {
             let Record { topic, partition, offset, .. } = record;
             let here = Place { topic: topic.clone(), partition: *partition, offset: *offset };
-            self.replays.insert(letter, here);
+            let (newest, count) = self.replays.entry(letter).or_insert((here.clone(), 0));
+            (*newest, *count) = (here, *count + 1);
         }
     }
 
@@ -111,12 +112,14 @@ impl Fates {
         for letter in letters {
             let (group, place) = (&letter.group, letter.place());
             let newest = newest.get(&(group.clone(), letter.origin.clone()));
+            let replay = self.replays.get(&place);
+            letter.sent_back += replay.map_or(0, |(_, count)| *count);
             // Also of a letter that was only sent twice: one of both is enough.
             if let Some(newest) = newest.filter(|newest| **newest > place) {
                 letter.fate = Fate::DiedAgain(newest.clone());
                 continue;
             }
-            let Some(replay) = self.replays.get(&place) else { continue };
+            let Some((replay, _)) = replay else { continue };
             let key = (group.clone(), replay.topic.clone(), replay.partition);
             let read = self.committed.get(&key).is_some_and(|next| *next > replay.offset);
             let place = replay.clone();
@@ -158,6 +161,20 @@ mod tests {
     fn replay(offset: i64, letter: i64) -> Record {
         let letter = format!("t.g.dlq/0/{letter}");
         record("t", offset, &[("replay-group", "g"), ("dlq-letter", &letter)])
+    }
+
+    #[test]
+    fn a_letter_that_came_back_too_often_is_in_a_circle() {
+        let mut fates = Fates::default();
+        for record in [replay(10, 0), replay(11, 0), replay(12, 0), replay(13, 1)] {
+            fates.keep(&record);
+        }
+        let mut died_again = letter(1, 2);
+        died_again.sent_back = 2;
+        let mut letters = [letter(0, 1), died_again, letter(2, 3)];
+        fates.tell(&mut letters);
+        let told = letters.map(|letter| (letter.sent_back, letter.is_in_a_circle()));
+        assert_eq!(told, [(3, true), (3, true), (0, false)]);
     }
 
     #[test]

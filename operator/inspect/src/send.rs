@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
@@ -17,12 +18,15 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use serde::Serialize;
-use storefront_contract::replay::replay;
+use storefront_contract::{headers as names, replay::replay};
 
 use crate::{DeadLetter, InspectError, Session, connection::LIMIT, session::Key};
 
 /// As the relay's: room for what a dead-letter topic takes.
 const MESSAGE_MAX_BYTES: &str = "4194304";
+
+/// Longest name of whoever sends something back, in characters.
+const BY_MAX_CHARS: usize = 100;
 
 /// librdkafka's binding waits so long even when something has come.
 const POLL: Duration = Duration::from_millis(1);
@@ -67,10 +71,12 @@ impl ProducerContext for Delivery {
 
 impl Session {
     /// Sends letters back, each to its source topic and partition and for its group alone, in their
-    /// order and not faster than `per_second`. `each` hears of every one; the first failure ends it.
+    /// order and not faster than `per_second`. Each says when it was sent, and that `by` did it. `each` hears
+    /// of every one; the first failure ends it.
     pub fn send_back(
         &self,
         letters: &[&DeadLetter],
+        by: &str,
         per_second: Option<u32>,
         mut each: impl FnMut(&DeadLetter, &Sent),
     ) -> Result<(), InspectError> {
@@ -94,7 +100,7 @@ impl Session {
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
                 next = Instant::now() + pause;
             }
-            let sent = send_one(&producer, letter)?;
+            let sent = send_one(&producer, letter, by)?;
             each(letter, &sent);
         }
         Ok(())
@@ -144,7 +150,11 @@ fn delivered(producer: &BaseProducer<Delivery>) -> Option<Result<(i32, i64), Kaf
     }
 }
 
-fn send_one(producer: &BaseProducer<Delivery>, letter: &DeadLetter) -> Result<Sent, InspectError> {
+fn send_one(
+    producer: &BaseProducer<Delivery>,
+    letter: &DeadLetter,
+    by: &str,
+) -> Result<Sent, InspectError> {
     let record = &letter.record;
     let back = replay(&record.headers, &letter.group, &record.place())
         .map_err(|source| InspectError::NotALetter { place: record.place(), source })?;
@@ -152,6 +162,11 @@ fn send_one(producer: &BaseProducer<Delivery>, letter: &DeadLetter) -> Result<Se
     let headers = back.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
         headers.insert(Header { key, value: value.as_deref() })
     });
+    let by: String = crate::record::tame(by).chars().take(BY_MAX_CHARS).collect();
+    let at = Timestamp::now().to_string();
+    let headers = [(names::REPLAY_BY, &by), (names::REPLAY_AT, &at)]
+        .into_iter()
+        .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
     let mut sending: BaseRecord<'_, [u8], [u8]> =
         BaseRecord::to(&back.topic).partition(back.partition).headers(headers);
     if let Some(key) = &record.key {

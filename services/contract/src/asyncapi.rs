@@ -210,6 +210,19 @@ fn cloud_event() -> Value {
                 "On a replayed dead letter: the only consumer group that takes it; every other \
                  group skips it"
             ),
+            headers::REPLAY_COUNT: text(
+                "On a replayed dead letter, and on what died again: how often it was sent back"
+            ),
+            headers::REPLAY_BY: text("On a replayed dead letter: who sent it back"),
+            headers::REPLAY_AT: {
+                "type": "string",
+                "format": "date-time",
+                "description": "On a replayed dead letter: when it was sent back",
+            },
+            headers::REPLAY_ANEW: text(
+                "With `replay-group`, on an event of which an audit has found nothing: the group takes \
+                 it also when it has taken it before"
+            ),
             headers::DLQ_LETTER: text(
                 "On a replayed dead letter: where the letter stands, `TOPIC/PARTITION/OFFSET`"
             ),

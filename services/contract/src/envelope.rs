@@ -15,6 +15,15 @@ pub mod headers {
     pub const TRACEPARENT: &str = "traceparent";
     /// On a replayed dead letter: the only group that takes it.
     pub const REPLAY_GROUP: &str = "replay-group";
+    /// On a replay, and on what died again after one: how often the event was sent back.
+    pub const REPLAY_COUNT: &str = "replay-count";
+    /// On a replay: who sent it.
+    pub const REPLAY_BY: &str = "replay-by";
+    /// On a replay: when it was sent.
+    pub const REPLAY_AT: &str = "replay-at";
+    /// On an event that is sent again because what should have come of it is not there: its group takes
+    /// it also when its inbox says that it was handled.
+    pub const REPLAY_ANEW: &str = "replay-anew";
     pub const DLQ_REASON: &str = "dlq-reason";
     pub const DLQ_ERROR: &str = "dlq-error";
     pub const DLQ_ATTEMPTS: &str = "dlq-attempts";

@@ -40,16 +40,34 @@ pub fn replay(
     let partition = partition.parse().map_err(|_| NotADeadLetter(names::DLQ_PARTITION))?;
     text(names::DLQ_OFFSET)?.parse::<i64>().map_err(|_| NotADeadLetter(names::DLQ_OFFSET))?;
     let place = [names::DLQ_TOPIC, names::DLQ_PARTITION, names::DLQ_OFFSET];
+    let count = times_sent_back(headers).saturating_add(1);
     let mut kept: Vec<_> = headers
         .iter()
         .filter(|(name, _)| !name.starts_with("dlq-") || place.contains(&name.as_str()))
-        .filter(|(name, _)| name != names::REPLAY_GROUP)
+        .filter(|(name, _)| !ABOUT_REPLAYS.contains(&name.as_str()))
         .cloned()
         .collect();
     let mut add = |name: &str, value: &str| kept.push((name.to_owned(), Some(value.into())));
     add(names::DLQ_LETTER, letter);
     add(names::REPLAY_GROUP, group);
+    add(names::REPLAY_COUNT, &count.to_string());
     Ok(Replay { topic, partition, headers: kept })
+}
+
+/// What an earlier replay has left makes room.
+const ABOUT_REPLAYS: [&str; 5] = [
+    names::REPLAY_GROUP,
+    names::REPLAY_COUNT,
+    names::REPLAY_BY,
+    names::REPLAY_AT,
+    names::REPLAY_ANEW,
+];
+
+/// How often the event of a dead letter was sent back before it died this time.
+pub fn times_sent_back(headers: &[(String, Option<Vec<u8>>)]) -> u32 {
+    let value = headers.iter().find(|(name, _)| name == names::REPLAY_COUNT);
+    let text = value.and_then(|(_, value)| std::str::from_utf8(value.as_deref()?).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -80,8 +98,26 @@ mod tests {
                 header("dlq-offset", "41"),
                 header("dlq-letter", "d/2/7"),
                 header("replay-group", "email-service"),
+                header("replay-count", "1"),
             ]
         );
+    }
+
+    #[test]
+    fn each_time_is_counted_and_only_the_last_one_is_told() {
+        let dead = [
+            header("replay-count", "2"),
+            header("replay-by", "ada"),
+            header("replay-at", "2026-01-02T10:00:00Z"),
+            header("dlq-topic", "orders"),
+            header("dlq-partition", "2"),
+            header("dlq-offset", "41"),
+        ];
+        let told = replay(&dead, "g", "d/2/7").unwrap().headers;
+        let about: Vec<_> = told.into_iter().filter(|(n, _)| n.starts_with("replay-")).collect();
+        assert_eq!(about, [header("replay-group", "g"), header("replay-count", "3")]);
+        assert_eq!(times_sent_back(&dead), 2);
+        assert_eq!(times_sent_back(&[header("replay-count", "often")]), 0);
     }
 
     #[test]

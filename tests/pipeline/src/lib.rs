@@ -5,8 +5,10 @@ mod held;
 mod reckoning;
 mod shop;
 mod shopper;
+mod tool;
 
 pub use held::{Held, each_is_held};
 pub use reckoning::{Reckoning, TOPICS};
 pub use shop::{MANIFEST, Shop, Site, ok};
 pub use shopper::Shopper;
+pub use tool::{command, json_of, json_with, said};

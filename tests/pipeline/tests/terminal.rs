@@ -1,14 +1,13 @@
 //! The tools of whoever is on call, against a real shop: each command does what its help says, for
 //! people and for programs.
 
-use std::{process::Output, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use storefront_pipeline_tests::{Shop, Site};
-use storefront_testkit::{Kafka, built_program, eventually, eventually_some, produce, read_topic};
-use tokio::process::Command;
+use storefront_pipeline_tests::{Shop, command, json_of, said};
+use storefront_testkit::{Kafka, eventually, eventually_some, produce, read_topic};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -43,33 +42,6 @@ on_both! {
     a_purchase_that_gets_no_order_says_so_and_trace_says_why("--without", "order"),
     a_letter_is_shown_sent_back_handled_once_and_removed(),
     what_nobody_understands_dies_again_and_goes_in_no_circle(),
-}
-
-/// Runs the command with the shop's addresses in its environment, as a person would set them.
-async fn command(site: &Site, arguments: &[&str]) -> Result<Output> {
-    let output = Command::new(built_program()?)
-        .args(arguments)
-        .env("STOREFRONT_KAFKA", site.brokers())
-        .env("STOREFRONT_GATEWAY", &site.ready.gateway)
-        .env("STOREFRONT_INBOX", &site.ready.inbox)
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    tokio::time::timeout(LIMIT, output).await.context(arguments.join(" "))?.map_err(Into::into)
-}
-
-/// Standard output of a command that ends with this code.
-async fn said(site: &Site, arguments: &[&str], code: i32) -> Result<String> {
-    let output = command(site, arguments).await?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    ensure!(output.status.code() == Some(code), "{arguments:?}: {}\n{out}{err}", output.status);
-    Ok(if code == 1 { err } else { out })
-}
-
-async fn json_of(site: &Site, arguments: &[&str]) -> Result<Value> {
-    let text = said(site, &[arguments, &["--output", "json"]].concat(), 0).await?;
-    serde_json::from_str(&text).with_context(|| text)
 }
 
 fn places(listed: &Value) -> Vec<String> {
@@ -160,8 +132,18 @@ async fn a_letter_is_shown_sent_back_handled_once_and_removed(shop: Shop) -> Res
     let dry = said(&shop, &["dlq", "replay", "--all", "--dry-run"], 0).await?;
     ensure!(dry.contains("would be sent to payment-successful/"), "{dry}");
     ensure!(read_topic(shop.brokers(), "payment-successful")?.len() == 1, "nothing was sent");
-    let replayed = json_of(&shop, &["dlq", "replay", &place]).await?;
+    let others = ["dlq", "replay", "--all", "--service", "order", "--key", "ada", "--until", "1h"];
+    ensure!(json_of(&shop, &others).await?["letters"] == json!([]), "none is the order service's");
+    let these = ["dlq", "list", "--service", "email", "--key", "ada", "--since", "1h"];
+    ensure!(places(&json_of(&shop, &these).await?) == std::slice::from_ref(&place));
+    let replayed = json_of(&shop, &["dlq", "replay", &place, "--by", "grace"]).await?;
     ensure!(replayed["letters"][0]["offset"].is_i64(), "{replayed}");
+    let sent = read_topic(shop.brokers(), "payment-successful")?;
+    let replay =
+        sent.iter().find(|it| !it.header("replay-group").is_empty()).context("no replay")?;
+    ensure!(replay.header("replay-by") == "grace" && replay.header("replay-count") == "1");
+    ensure!(replay.header("replay-at").parse::<jiff::Timestamp>().is_ok(), "{replay:?}");
+    ensure!(replay.header("dlq-letter") == place, "{replay:?}");
     eventually(LIMIT, "its mail is sent", async || {
         shop.mails().await.is_ok_and(|mails| mails.len() == 1)
     })
@@ -216,6 +198,25 @@ async fn what_nobody_understands_dies_again_and_goes_in_no_circle(shop: Shop) ->
     .await;
     let story = said(&shop, &["trace", "bob"], 0).await?;
     ensure!(story.contains("dead (undecodable)") && story.contains("sent back for"), "{story}");
+
+    // Twice more, and then it is a circle that only somebody's word opens.
+    for round in 2..=3 {
+        let replay = ["dlq", "replay", "--all", "--service", "order"];
+        json_of(&shop, &replay).await?;
+        eventually(LIMIT, "it died again", async || {
+            let listed = json_of(&shop, &["dlq", "list", "--service", "order"]).await;
+            listed.is_ok_and(|it| it["letters"][0]["sentBack"] == round)
+        })
+        .await;
+    }
+    let before = read_topic(shop.brokers(), "payment-successful")?.len();
+    let refused = said(&shop, &["dlq", "replay", "--all", "--service", "order"], 3).await?;
+    ensure!(refused.contains("0 letters sent back") && refused.contains("--force"), "{refused}");
+    ensure!(read_topic(shop.brokers(), "payment-successful")?.len() == before, "nothing was sent");
+    let shown = said(&shop, &["dlq", "list", "--service", "order"], 0).await?;
+    ensure!(shown.contains("dead, sent back 3 times"), "{shown}");
+    let forced = ["dlq", "replay", "--all", "--service", "order", "--force", "--rate", "50"];
+    ensure!(said(&shop, &forced, 0).await?.contains("1 letter sent back"));
     Ok(())
 }
 

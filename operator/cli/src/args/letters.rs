@@ -1,9 +1,10 @@
 //! Flags of `dlq`.
 
 use clap::{Args, Subcommand};
+use storefront_contract::ServiceId;
 use storefront_inspect::Place;
 
-use super::{BrokerArguments, OutputArguments, WatchArguments};
+use super::{BrokerArguments, OutputArguments, WatchArguments, When};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,9 @@ pub enum DlqCommand {
 /// Which letters.
 #[derive(Args, Clone, Debug, Default)]
 pub struct LetterFilter {
+    /// Only those that this service gave up: order, email or analytics.
+    #[arg(long, value_name = "SERVICE", conflicts_with = "group")]
+    pub service: Option<ServiceId>,
     /// Only those of this group, with or without the shop's prefix.
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
@@ -34,6 +38,15 @@ pub struct LetterFilter {
     /// Only those given up for this reason, such as `undecodable`, `invalid` or `rejected`.
     #[arg(long, value_name = "REASON")]
     pub reason: Option<String>,
+    /// Only those with this key: what is about a user has the user's id.
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Only those given up since then: a span ago (`36h`) or a time (`2026-01-31T10:00:00Z`).
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<When>,
+    /// Only those given up before then, written in the same way.
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<When>,
 }
 
 /// Flags of `dlq list`.
@@ -69,6 +82,7 @@ pub struct ShowArguments {
 
 /// Flags of `dlq replay`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag, and any of them go together")]
 pub struct ReplayArguments {
     /// Where they stand, as `dlq list` says: TOPIC/PARTITION/OFFSET.
     #[arg(value_name = "PLACE", required_unless_present = "all", conflicts_with = "all")]
@@ -81,6 +95,18 @@ pub struct ReplayArguments {
     /// Also letters that were sent back before. A group that has handled one skips it.
     #[arg(long)]
     pub again: bool,
+    /// Also letters whose event was sent back three times and died each time: they go in a circle.
+    #[arg(long)]
+    pub force: bool,
+    /// Who sends them back: it stands in a header of each, and in the log of the service that takes it.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "USER",
+        hide_env_values = true,
+        default_value = "unknown"
+    )]
+    pub by: String,
     /// Send at most so many a second [default: as fast as the brokers take them].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rate: Option<u32>,

@@ -29,7 +29,7 @@ pub use letters::{
 pub use program::command;
 pub use render::RenderArguments;
 pub use shop::{Item, OrdersArguments, PurchaseArguments, TraceArguments};
-pub use values::Listen;
+pub use values::{Listen, When};
 
 /// A shop's checkout back end: on a laptop with `dev`, and tools for the one on call.
 #[derive(Debug, Parser)]

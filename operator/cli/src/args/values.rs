@@ -7,6 +7,7 @@ use clap::{
     builder::TypedValueParser,
     error::{Error, ErrorKind},
 };
+use jiff::Timestamp;
 use url::Url;
 
 /// An address to listen on: `HOST:PORT`, or `:PORT` for the loopback interface.
@@ -83,6 +84,36 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     parsed().ok_or_else(|| "write a number with its unit, such as 500ms, 2s, 15m, 36h or 7d".into())
 }
 
+/// A time: a span ago, or a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Ago(Duration),
+    At(Timestamp),
+}
+
+impl When {
+    pub fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(span) => now.checked_sub(span).unwrap_or(Timestamp::MIN),
+            Self::At(time) => time,
+        }
+    }
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(time) = text.parse() {
+            return Ok(Self::At(time));
+        }
+        span(text).map(Self::Ago).map_err(|_| {
+            "write a span ago, such as 15m, 36h or 7d, or a time such as 2026-01-31T10:00:00Z"
+                .into()
+        })
+    }
+}
+
 /// A span to wait between two looks.
 pub(super) fn pause(text: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(200);
@@ -112,6 +143,16 @@ mod tests {
         for wrong in ["", "shop.example.com:80", "1.2.3.4", ":70000"] {
             assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_time_is_a_span_ago_or_a_moment() {
+        let now: Timestamp = "2026-01-02T10:00:00Z".parse().unwrap();
+        let when = |text: &str| text.parse::<When>().map(|when| when.before(now).to_string());
+        assert_eq!(when("90m").as_deref(), Ok("2026-01-02T08:30:00Z"));
+        assert_eq!(when("2026-01-01T00:00:00+01:00").as_deref(), Ok("2025-12-31T23:00:00Z"));
+        assert!(when("9999999d").is_ok(), "before all time");
+        assert!(when("yesterday").unwrap_err().contains("36h"));
     }
 
     #[test]

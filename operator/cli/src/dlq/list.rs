@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use storefront_inspect::{DeadLetter, Fate};
 
+use super::Wanted;
 use crate::{
     Exit,
     args::ListArguments,
@@ -32,10 +33,9 @@ pub fn run(arguments: &ListArguments) -> anyhow::Result<Exit> {
     let brokers = arguments.brokers.read()?;
     let session = brokers.open()?;
     let look = || {
+        let wanted = Wanted::new(&arguments.filter, &brokers.scope, Timestamp::now())?;
         let found = session.dead_letters(&brokers.scope)?;
-        let fitting = found.letters.into_iter();
-        let fitting =
-            fitting.filter(|letter| super::fits(letter, &arguments.filter, &brokers.scope));
+        let fitting = found.letters.into_iter().filter(|letter| wanted.fits(letter));
         let (settled, open): (Vec<_>, Vec<_>) = fitting.partition(is_settled);
         let count = settled.len();
         let mut letters = open;
@@ -77,7 +77,7 @@ fn text(listed: &Listed, terminal: Terminal) -> String {
             letter.attempts.to_string().into(),
             words::age(letter.died, listed.now).into(),
             letter.record.key_text().into(),
-            fate(&letter.fate),
+            fate(letter),
             letter.error.as_str().into(),
         ]);
     }
@@ -99,14 +99,17 @@ fn text(listed: &Listed, terminal: Terminal) -> String {
     lines.concat()
 }
 
-pub(super) fn fate(fate: &Fate) -> Cell {
-    let tone = match fate {
+fn fate(letter: &DeadLetter) -> Cell {
+    if letter.fate.is_open() && letter.is_in_a_circle() {
+        return Cell::toned(Tone::Bad, format!("dead, sent back {} times", letter.sent_back));
+    }
+    let tone = match letter.fate {
         Fate::Dead => Tone::Bad,
         Fate::SentBack(_) => Tone::Warning,
         Fate::TakenUp(_) => Tone::Good,
         Fate::DiedAgain(_) => Tone::Dim,
     };
-    Cell::toned(tone, fate.word())
+    Cell::toned(tone, letter.fate.word())
 }
 
 #[cfg(test)]
@@ -118,8 +121,10 @@ mod tests {
     fn letters_are_listed_with_why_and_since_when() {
         let mut sent_back = letter(1, b"{\"userId\": ");
         sent_back.fate = Fate::SentBack("blue.payment-successful/1/90".parse().unwrap());
+        let mut in_a_circle = letter(2, b"y");
+        in_a_circle.sent_back = 3;
         let listed = Listed {
-            letters: vec![letter(0, b"x"), sent_back],
+            letters: vec![letter(0, b"x"), sent_back, in_a_circle],
             settled: 2,
             not_looked_at: 0,
             strangers: 1,

@@ -1,9 +1,11 @@
 //! `storefront dlq replay`: sends letters back, never in circles.
 
 use anyhow::bail;
+use jiff::Timestamp;
 use serde::Serialize;
 use storefront_inspect::{DeadLetter, Fate, Sent, Session};
 
+use super::Wanted;
 use crate::{
     Exit,
     args::ReplayArguments,
@@ -24,6 +26,8 @@ struct Replayed {
     letters: Vec<Line>,
     /// Left alone, as they were sent back before.
     skipped: Vec<String>,
+    /// Left alone, as they were sent back three times and died each time.
+    in_circles: Vec<String>,
     /// Older letters that were not looked at.
     not_looked_at: i64,
 }
@@ -47,17 +51,22 @@ pub fn run(arguments: &ReplayArguments) -> anyhow::Result<Exit> {
     let (wanted, not_looked_at) = wanted(&session, &brokers, arguments)?;
     let (again, fresh): (Vec<_>, Vec<_>) =
         wanted.iter().partition(|letter| !arguments.again && letter.fate != Fate::Dead);
+    let (circling, fresh): (Vec<_>, Vec<_>) =
+        fresh.into_iter().partition(|letter| !arguments.force && letter.is_in_a_circle());
+    let places =
+        |letters: &[&DeadLetter]| letters.iter().map(|it| it.place().to_string()).collect();
     let mut replayed = Replayed {
         dry_run: arguments.dry_run,
         letters: Vec::new(),
-        skipped: again.iter().map(|letter| letter.place().to_string()).collect(),
+        skipped: places(&again),
+        in_circles: places(&circling),
         not_looked_at,
     };
     if arguments.dry_run {
         replayed.letters = fresh.iter().map(|letter| line(letter, None)).collect();
     } else {
         let told = arguments.output.output == Output::Text;
-        session.send_back(&fresh, arguments.rate, |letter, sent| {
+        session.send_back(&fresh, &arguments.by, arguments.rate, |letter, sent| {
             let line = line(letter, Some(sent));
             if told {
                 // A reader that has gone does not end what was begun.
@@ -67,7 +76,7 @@ pub fn run(arguments: &ReplayArguments) -> anyhow::Result<Exit> {
         })?;
     }
     report(&replayed, arguments)?;
-    Ok(Exit::Done)
+    Ok(if replayed.in_circles.is_empty() { Exit::Done } else { Exit::Found })
 }
 
 fn wanted(
@@ -75,7 +84,8 @@ fn wanted(
     brokers: &Brokers,
     arguments: &ReplayArguments,
 ) -> anyhow::Result<(Vec<DeadLetter>, i64)> {
-    let fits = |letter: &DeadLetter| super::fits(letter, &arguments.filter, &brokers.scope);
+    let filter = Wanted::new(&arguments.filter, &brokers.scope, Timestamp::now())?;
+    let fits = |letter: &DeadLetter| filter.fits(letter);
     if arguments.all {
         let mut found = session.newest_dead_letters(&brokers.scope, LETTERS_MAX)?;
         found.letters.retain(fits);
@@ -86,9 +96,10 @@ fn wanted(
         let letter = session.dead_letter(&brokers.scope, place)?;
         if !fits(&letter) {
             bail!(
-                "{place} was given up by {} for {:?}, which is not what --group, --topic and --reason say",
+                "{place} was given up by {} for {:?}, key {:?}: it is none of those that the filters leave",
                 letter.group,
-                letter.reason
+                letter.reason,
+                letter.record.key_text()
             );
         }
         letters.push(letter);
@@ -127,6 +138,13 @@ fn report(replayed: &Replayed, arguments: &ReplayArguments) -> anyhow::Result<()
         let skipped = words::count(replayed.skipped.len(), "letter");
         lines.push(format!(
             "{skipped} left alone, sent back before: --again sends them once more\n"
+        ));
+    }
+    if !replayed.in_circles.is_empty() {
+        let circling = words::count(replayed.in_circles.len(), "letter");
+        lines.push(format!(
+            "{circling} left alone, sent back three times or more and dead all the same: mend the cause, \
+             then --force\n"
         ));
     }
     if replayed.not_looked_at > 0 {

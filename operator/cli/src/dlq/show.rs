@@ -1,7 +1,8 @@
 //! `storefront dlq show`.
 
 use jiff::Timestamp;
-use storefront_inspect::{DeadLetter, Fate};
+use storefront_contract::headers;
+use storefront_inspect::{DeadLetter, Fate, tame};
 
 use crate::{
     Exit,
@@ -46,11 +47,30 @@ fn text(letter: &DeadLetter, now: Timestamp, terminal: Terminal) -> String {
         row("given up", &format!("{age} ago, after {tries}")),
         row("origin", &letter.origin.to_string()),
         row("fate", &fate(&letter.fate)),
+        row("replays", &replays(letter)),
         row("key", &letter.record.key_text()),
         row("value", &words::count(size, "byte")),
         line::whole(&letter.record, terminal),
     ]
     .concat()
+}
+
+/// How often it was sent back, and who did it last before it died.
+fn replays(letter: &DeadLetter) -> String {
+    if letter.sent_back == 0 {
+        return "never sent back".into();
+    }
+    let count = usize::try_from(letter.sent_back).unwrap_or_default();
+    let by = letter.record.header(headers::REPLAY_BY).map(|by| format!(", by {}", tame(by)));
+    let at = letter.record.header(headers::REPLAY_AT).map(|at| format!(" at {}", tame(at)));
+    let circle =
+        if letter.is_in_a_circle() { ": mend the cause; only --force sends it" } else { "" };
+    format!(
+        "sent back {}{}{}{circle}",
+        words::count(count, "time"),
+        by.unwrap_or_default(),
+        at.unwrap_or_default()
+    )
 }
 
 fn fate(fate: &Fate) -> String {
@@ -73,5 +93,14 @@ mod tests {
         let text = |value: &[u8]| text(&letter(0, value), now, Terminal::default());
         insta::assert_snapshot!(text(b"{\"userId\": \x1b"));
         assert!(text(&[0xff]).contains("base64:/w=="));
+        let mut again = letter(0, b"x");
+        again.sent_back = 3;
+        let header = |name: &str, value: &str| (name.to_owned(), Some(value.as_bytes().to_vec()));
+        again.record.headers.push(header("replay-by", "bob"));
+        again.record.headers.push(header("replay-at", "2026-01-02T09:59:00Z"));
+        assert_eq!(
+            replays(&again),
+            "sent back 3 times, by bob at 2026-01-02T09:59:00Z: mend the cause; only --force sends it"
+        );
     }
 }

@@ -294,7 +294,7 @@ async function letters(overview, force) {
   const found = await ask("/api/dead-letters");
   state.seen.letters = mark;
   state.letters = found;
-  const dying = found.letters.filter((letter) => letter.fate === "dead");
+  const dying = found.letters.filter(mayGo);
   set(at("letters-count"), found.open ? number(found.open) : "");
   at("replay-all").hidden = dying.length < 2;
   at("no-letters").hidden = found.letters.length > 0;
@@ -327,8 +327,13 @@ function letterUpdate(row, letter, { now }) {
   set(row.children[4], span((Date.parse(now) - Date.parse(letter.died)) / 1000));
   const replay = row.querySelector("button.act");
   const back = letter.fate === "sent-back";
-  replay.disabled = back;
-  set(replay, back ? "sent back" : "Replay");
+  replay.disabled = !mayGo(letter);
+  replay.title = letter.inCircle ? `Sent back ${letter.sentBack} times, and dead all the same: mend the cause, then use storefront dlq replay --force` : "";
+  set(replay, back ? "sent back" : letter.inCircle ? "in a circle" : "Replay");
+}
+
+function mayGo(letter) {
+  return letter.fate === "dead" && !letter.inCircle;
 }
 
 async function send(places) {
@@ -336,7 +341,7 @@ async function send(places) {
   say(`Sending ${count} back…`);
   try {
     const { sent } = await ask("/api/dead-letters/replay", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ places }) });
-    say(sent.length === places.length ? `${count} sent back. What still cannot be handled dies again, with its reason.` : `${sent.length} of ${count} sent back; the others were before.`);
+    say(sent.length === places.length ? `${count} sent back. What still cannot be handled dies again, with its reason.` : `${sent.length} of ${count} sent back; the others were before, or go in a circle.`);
     await letters(state.overview, true);
     await look();
   } catch (error) {
@@ -409,7 +414,7 @@ at("pause").addEventListener("click", () => {
   run();
 });
 at("topic").addEventListener("change", (event) => choose(event.target.value, false));
-at("replay-all").addEventListener("click", () => send(state.letters.letters.filter((letter) => letter.fate === "dead").map((letter) => letter.place)));
+at("replay-all").addEventListener("click", () => send(state.letters.letters.filter(mayGo).map((letter) => letter.place)));
 for (const button of document.querySelectorAll("[data-span]")) {
   button.addEventListener("click", () => {
     state.span = button.dataset.span;

@@ -8,6 +8,9 @@ use crate::store::{headers::Headers, outbox::Message};
 /// Longest error text in a header, in characters.
 const ERROR_MAX_CHARS: usize = 1000;
 
+/// What tells a group to take a replay. How often there was one, by whom and when, stays with the letter.
+const OF_A_REPLAY: [&str; 2] = [names::REPLAY_GROUP, names::REPLAY_ANEW];
+
 /// Where a replay's event stood first. One that dies again is known by that place, as its replay was:
 /// without an id it has no other name, and could not be replayed a second time.
 fn first_place(headers: &Headers) -> Option<(String, i32, i64)> {
@@ -59,7 +62,7 @@ impl DeadLetter {
         let mut headers: Headers = self
             .headers
             .into_iter()
-            .filter(|(name, _)| name != names::REPLAY_GROUP && !name.starts_with("dlq-"))
+            .filter(|(name, _)| !OF_A_REPLAY.contains(&name.as_str()) && !name.starts_with("dlq-"))
             .collect();
         headers.extend(added.map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))));
         Message {

@@ -49,6 +49,8 @@ pub struct Decoded<E> {
     pub order_key: OrderKey,
     /// Sent again from the dead-letter topic, for us.
     pub replay: bool,
+    /// A replay that is taken also when the event was handled: what came of it is gone.
+    pub anew: bool,
     pub content: Content<E>,
 }
 
@@ -68,7 +70,7 @@ pub enum Content<E> {
 }
 
 impl Raw<'_> {
-    fn header(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(known, _)| *known == name).and_then(|(_, value)| *value)
     }
 
@@ -136,6 +138,7 @@ pub fn decode<E: Incoming>(raw: &Raw<'_>, reader: Reader<'_>) -> Decoded<E> {
     let order_key = order_key(raw, reader.topic);
     let replay_group = raw.header(headers::REPLAY_GROUP);
     let replay = replay_group.is_some_and(|group| group == reader.group.as_bytes());
+    let anew = replay && raw.header(headers::REPLAY_ANEW).is_some();
     let (identity, content) = match identity(raw, reader, replay) {
         Ok(identity) => {
             let content = content(raw, &identity);
@@ -147,7 +150,7 @@ pub fn decode<E: Incoming>(raw: &Raw<'_>, reader: Reader<'_>) -> Decoded<E> {
         }
     };
     let content = if replay_group.is_some() && !replay { Content::ForOthers } else { content };
-    Decoded { identity, order_key, replay, content }
+    Decoded { identity, order_key, replay, anew, content }
 }
 
 /// `ce_source` and `ce_id`; without an id, where the record stands.

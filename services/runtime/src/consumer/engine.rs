@@ -11,6 +11,7 @@ use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Durati
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
+use storefront_contract::headers as names;
 use tokio::sync::Notify;
 
 use super::{
@@ -35,6 +36,9 @@ use crate::{
 /// Longest time for one transaction, all in. Nothing is polled meanwhile, and after
 /// `max.poll.interval.ms` (5 min) the group would go on without us.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(150);
+
+/// Longest word of a replay's header in a line of the log.
+const TOLD_MAX_CHARS: usize = 200;
 
 /// What a consumer, its parked runner and their transactions share.
 pub(crate) struct Engine<H> {
@@ -138,6 +142,7 @@ impl<H: Handler> Engine<H> {
         self.store(&mut tx, &fates, results, now).await?;
         failpoint::reach(self.service.id, Step::EventsWritten);
         tx.commit().await?;
+        tell_replays(records, &fates);
         Ok(fates.into_iter().map(|fate| fate.outcome).collect())
     }
 
@@ -174,7 +179,8 @@ impl<H: Handler> Engine<H> {
         let mut new = inbox::insert(tx, &self.group, ids, now_ms).await?;
         for fate in fates.iter_mut().filter(|fate| fate.is_open()) {
             let is_new = if fate.replay {
-                inbox::revive(tx, &self.group, &fate.identity, fate.state(), now_ms).await?
+                let how = (fate.state(), fate.anew);
+                inbox::revive(tx, &self.group, &fate.identity, how, now_ms).await?
             } else {
                 new.remove(&fate.identity)
             };
@@ -280,6 +286,30 @@ pub(crate) fn received<H: Handler>(
     let record = H::KEEPS_RECORDS.then(|| Box::new(raw.to_record(&fate.identity)));
     let Raw { topic, partition, offset, .. } = *raw;
     Some(Received { event, envelope, topic, partition, offset, record })
+}
+
+/// Who has had an event taken up again, for whoever looks into it later.
+fn tell_replays<E>(records: &[Placed<'_>], fates: &[Fate<E>]) {
+    for (placed, fate) in records.iter().zip(fates).filter(|(_, fate)| fate.replay) {
+        let Placed { raw, name, .. } = placed;
+        // They are anybody's words.
+        let header = |name| {
+            let text = raw.header(name).map(String::from_utf8_lossy)?;
+            Some(text.chars().take(TOLD_MAX_CHARS).collect::<String>())
+        };
+        tracing::info!(
+            event.id = fate.identity.id,
+            replay.topic = %name,
+            replay.partition = raw.partition,
+            replay.offset = raw.offset,
+            replay.letter = header(names::DLQ_LETTER).as_deref(),
+            replay.by = header(names::REPLAY_BY).as_deref(),
+            replay.at = header(names::REPLAY_AT).as_deref(),
+            replay.count = header(names::REPLAY_COUNT).as_deref(),
+            result = fate.outcome.word(),
+            "an event was sent again for us"
+        );
+    }
 }
 
 /// One line that says what went wrong.

@@ -72,6 +72,7 @@ pub(crate) struct Fate<E> {
     pub identity: Identity,
     pub order_key: OrderKey,
     pub replay: bool,
+    pub anew: bool,
     /// What the handler gets.
     pub event: Option<(E, Envelope)>,
     /// What becomes of it if nothing else happens.
@@ -82,7 +83,7 @@ impl<E> Fate<E> {
     /// Before the inbox was asked. An event behind a parked one of its key waits there; one that cannot
     /// be understood waits for nobody.
     pub(crate) fn new(decoded: Decoded<E>, held: &HashSet<OrderKey>) -> Self {
-        let Decoded { identity, order_key, replay, content } = decoded;
+        let Decoded { identity, order_key, replay, anew, content } = decoded;
         let (event, outcome) = match content {
             Content::ForOthers => (None, Outcome::ForOthers),
             Content::Reject { reason, error } => {
@@ -93,7 +94,7 @@ impl<E> Fate<E> {
             }
             Content::Event { event, envelope } => (Some((event, envelope)), Outcome::Handled),
         };
-        Self { identity, order_key, replay, event, outcome }
+        Self { identity, order_key, replay, anew, event, outcome }
     }
 
     /// Whether the inbox has to be asked.

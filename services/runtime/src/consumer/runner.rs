@@ -109,6 +109,7 @@ impl<H: Handler> Engine<H> {
                             identity: event.identity.clone(),
                             order_key: event.order_key.clone(),
                             replay: false,
+                            anew: false,
                             event: Some((decoded, envelope)),
                             outcome: Outcome::Handled,
                         };

@@ -58,24 +58,27 @@ pub(crate) async fn insert(
 }
 
 /// Takes up a dead event for a replay: true for the one who moved it from `dead`, or who is the first
-/// to see it at all (the row may have been pruned, or lost with a database).
+/// to see it at all (the row may have been pruned, or lost with a database). With `anew` also a handled
+/// one: what came of it is gone, and the handler's own table keeps it from coming twice.
 pub(crate) async fn revive(
     tx: &mut Tx<'_>,
     group: &str,
     identity: &Identity,
-    state: State,
+    (state, anew): (State, bool),
     now_ms: i64,
 ) -> Result<bool, DatabaseError> {
     let moved = tx
         .execute(
             "UPDATE inbox SET state = $4, seen_at = $5 \
-             WHERE consumer_group = $1 AND source = $2 AND id = $3 AND state = 2",
+             WHERE consumer_group = $1 AND source = $2 AND id = $3 \
+             AND (state = 2 OR (state = 0 AND $6 = 1))",
             &[
                 group.into(),
                 (&identity.source).into(),
                 (&identity.id).into(),
                 state.into(),
                 now_ms.into(),
+                anew.into(),
             ],
         )
         .await?;

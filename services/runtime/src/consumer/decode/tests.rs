@@ -34,13 +34,18 @@ fn check(headers: &[(&str, &str)], expected: &str) {
 }
 
 fn line(raw: &Raw<'_>, reader: Reader<'_>) -> String {
-    let Decoded { identity, replay, content, .. } = decode::<EmailSuccessful>(raw, reader);
+    let Decoded { identity, replay, anew, content, .. } = decode::<EmailSuccessful>(raw, reader);
     let content = match content {
         Content::Event { envelope, .. } => format!("event at {}", envelope.time),
         Content::Reject { reason, error } => format!("{reason}: {error}"),
         Content::ForOthers => "for others".to_owned(),
     };
-    let replay = if replay { "replay " } else { "" };
+    let replay = match (replay, anew) {
+        (true, true) => "anew ",
+        (true, false) => "replay ",
+        (false, true) => "anew without a replay ",
+        (false, false) => "",
+    };
     format!("{replay}{} {} | {content}", identity.source, identity.id)
 }
 
@@ -87,6 +92,10 @@ fn a_replay_is_for_one_group_and_known_by_its_first_place() {
         &[("replay-group", "email-service"), ("dlq-partition", "2"), ("dlq-offset", "41")],
         "replay kafka:t 2/41 | event at 1970-01-01T00:00:01Z",
     );
+    let (for_us, anew) = (("replay-group", "email-service"), ("replay-anew", "true"));
+    check(&[for_us, anew, ("ce_id", "a")], "anew t a | event at 1970-01-01T00:00:01Z");
+    check(&[("replay-group", "order-service"), anew], "kafka:t 1/7 | for others");
+    check(&[anew, ("ce_id", "a")], "t a | event at 1970-01-01T00:00:01Z");
 }
 
 #[test]
