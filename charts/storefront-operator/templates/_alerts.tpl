@@ -83,6 +83,11 @@ payments:
     severity: critical
     what: {{ `{{ $labels.namespace }}/{{ $labels.shop }} holds a payment: Stripe says another amount or currency than was asked for.` | quote }}
     do: Find the session in the log of payment, compare it at Stripe, and refund it or fulfil it by hand.
+  - alert: StorefrontAuditGaps
+    expr: {{ include "storefront-operator.grew" (list "storefront_audit_gaps_total" "1h") }}
+    severity: warning
+    what: {{ `An audit of {{ $labels.namespace }}/{{ $labels.shop }} found gaps ({{ $labels.gap }}) between Stripe and what came of it.` | quote }}
+    do: Run storefront audit to see them, with --fix to close them, and look for their cause.
 events:
   - alert: StorefrontLag
     expr: sum by (namespace, shop, component, topic) (storefront_consumer_lag) > {{ $limits.lag }}
@@ -105,7 +110,7 @@ events:
     expr: {{ include "storefront-operator.grew" (list "storefront_records_expired_total" "1h") }}
     severity: critical
     what: {{ `Events of {{ $labels.topic }} were removed before {{ $labels.component }} of {{ $labels.namespace }}/{{ $labels.shop }} read them.` | quote }}
-    do: Raise the topic's retention.ms, and send again what is missing from the payments' database.
+    do: Raise the topic's retention.ms; storefront audit --since 30d --fix sends again what is missing.
   - alert: StorefrontOutboxFull
     expr: min_over_time(storefront_outbox_depth[10m]) > {{ $limits.outboxDepth }}
     for: 5m

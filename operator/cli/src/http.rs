@@ -79,6 +79,12 @@ impl Client {
         self.send(Method::POST, url, &headers, body.into()).await
     }
 
+    /// A POST of JSON that may be sent any number of times.
+    pub async fn tell(&self, url: &Url, body: &Value) -> Result<Answer, HttpError> {
+        let headers = [("content-type", "application/json")];
+        self.send(Method::POST, url, &headers, body.to_string().into()).await
+    }
+
     pub async fn post_json(&self, url: &Url, key: &str, body: &Value) -> Result<Answer, HttpError> {
         let headers = [("content-type", "application/json"), ("idempotency-key", key)];
         self.send(Method::POST, url, &headers, body.to_string().into()).await

@@ -2,6 +2,7 @@
 //! that sees every other; it wires them and holds no logic of the pipeline.
 
 pub mod args;
+mod audit;
 mod brokers;
 mod cluster;
 pub mod dev;
@@ -76,6 +77,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Dlq(command) => return runtime()?.block_on(dlq::run(&command)),
         Command::Orders(arguments) => return runtime()?.block_on(orders::run(&arguments)),
         Command::Trace(arguments) => return runtime()?.block_on(trace::run(&arguments)),
+        Command::Audit(arguments) => return runtime()?.block_on(audit::run(&arguments)),
         Command::Purchase(arguments) => return runtime()?.block_on(purchase::run(&arguments)),
         Command::Plan(arguments) => return runtime()?.block_on(plan::run(&arguments)),
         Command::Status(arguments) => return status::run(&arguments),

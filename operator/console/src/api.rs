@@ -37,6 +37,7 @@ const WAIT: Duration = Duration::from_secs(10);
 pub fn router(desk: Arc<Desk>) -> Router {
     let mut router = Router::new()
         .route("/api/overview", get(overview))
+        .route("/api/addresses", get(addresses))
         .route("/api/topics/{topic}/messages", get(messages))
         .route("/api/dead-letters", get(dead_letters))
         .route("/api/dead-letters/replay", post(replay))
@@ -86,6 +87,12 @@ async fn overview(State(desk): State<Arc<Desk>>) -> Result<Fresh<Arc<Value>>, Pr
         Ok::<_, Unanswered>(value)
     };
     Ok(Fresh(desk.overview(make).await?))
+}
+
+/// Where tools find what listens at another port each time.
+async fn addresses(State(desk): State<Arc<Desk>>) -> Fresh<Value> {
+    let payment_admin = desk.settings.payment_admin.as_ref().map(ToString::to_string);
+    Fresh(json!({"paymentAdmin": payment_admin}))
 }
 
 fn look(session: &Session, scope: &Scope) -> Result<Value, InspectError> {

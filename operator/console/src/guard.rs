@@ -2,15 +2,13 @@
 //! people reach it by `kubectl port-forward`. So no other page in the same browser may use it: not by a
 //! name that leads here (DNS rebinding), not by a request across sites.
 
-use std::net::IpAddr;
-
 use axum::{
     extract::Request,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, StatusCode, Uri, header};
-use storefront_runtime::Problem;
+use storefront_runtime::{Problem, http::own_host};
 
 /// Refuses what a foreign page could have caused.
 pub async fn guard(request: Request, next: Next) -> Response {
@@ -27,16 +25,10 @@ pub async fn guard(request: Request, next: Next) -> Response {
 /// The host that was asked: an IP address or this machine's own name. Any other name may be one that an
 /// attacker leads here.
 fn host(headers: &HeaderMap) -> Result<&str, Problem> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let bare = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    if bare.parse::<IpAddr>().is_ok() || bare == "localhost" || bare.ends_with(".localhost") {
-        return Ok(host);
-    }
-    Err(Problem::of(StatusCode::MISDIRECTED_REQUEST)
-        .detail("open the console by an IP address or as localhost, not by another name"))
+    own_host(headers).ok_or_else(|| {
+        Problem::of(StatusCode::MISDIRECTED_REQUEST)
+            .detail("open the console by an IP address or as localhost, not by another name")
+    })
 }
 
 /// A page of another site gets no answer at all, not even one that it cannot read.

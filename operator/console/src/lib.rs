@@ -36,6 +36,8 @@ pub struct ConsoleSettings {
     pub scope: Scope,
     /// Address of analytics, for the sales; none when it does not run.
     pub analytics: Option<Url>,
+    /// Address of payment's admin port, for `storefront audit`; none when it does not run.
+    pub payment_admin: Option<Url>,
     /// What the page links to, by name, in order.
     pub links: Vec<(String, String)>,
 }

@@ -7,6 +7,7 @@
 //! while. This crate knows nothing of orders and mails.
 
 mod app;
+mod audit;
 mod catalog;
 mod create;
 mod events;
@@ -34,7 +35,11 @@ use std::time::Duration;
 use storefront_contract::{ServiceId, settings::PaymentSettings};
 use storefront_runtime::{Listeners, Outbox, Service, Shutdown};
 
-pub use crate::{app::FileError, http::operations, metrics::Metrics};
+pub use crate::{
+    app::FileError,
+    http::{audit_operations, operations},
+    metrics::Metrics,
+};
 use crate::{
     app::{App, Files},
     store::MIGRATIONS,
@@ -65,7 +70,8 @@ pub async fn run_on(
     let sweeper = Sweeper::new(app.clone());
     // Boxed, as each is large and there is one of each.
     let served = Box::pin(async {
-        let result = service.serve(listeners, http::router(app.clone())).await;
+        let own = http::audit_router(app.clone());
+        let result = service.serve_both(listeners, http::router(app.clone()), own).await;
         app.finish(FINISH_LIMIT).await;
         anyhow::Ok(result?)
     });

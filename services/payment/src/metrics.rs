@@ -31,6 +31,11 @@ struct StateLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GapLabels {
+    gap: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
 }
@@ -43,16 +48,22 @@ pub struct Metrics {
     payments: Family<StateLabels, Counter>,
     refused: Family<ReasonLabels, Counter>,
     foreign: Counter,
+    audits: Counter,
+    gaps: Family<GapLabels, Counter>,
 }
 
 impl Metrics {
     /// Registers all of them with a service.
     pub fn register(registry: &storefront_runtime::Metrics) -> Self {
         let metrics = Self::default();
-        let Self { calls, events, payments, refused, foreign } = &metrics;
+        let Self { calls, events, payments, refused, foreign, audits, gaps } = &metrics;
         let text = "Attempts to call Stripe, by what came of them";
         let labels: Labels = &[
-            ("call", "`create_session`, `retrieve_session`, `list_line_items`, `list_events`"),
+            (
+                "call",
+                "`create_session`, `retrieve_session`, `list_line_items`, `list_sessions`, \
+                 `list_events`",
+            ),
             ("result", "`ok`, or why not: a fixed word such as `timeout`, `rate-limited`"),
         ];
         registry.register_by(labels, "storefront_stripe_calls", text, calls.clone());
@@ -71,6 +82,14 @@ impl Metrics {
         registry.register_by(labels, name, text, refused.clone());
         let text = "Events and sessions of other shops on the same Stripe account";
         registry.register("storefront_stripe_foreign", text, foreign.clone());
+        let text = "Audits whose findings were told";
+        registry.register("storefront_audits", text, audits.clone());
+        let text = "Gaps that audits have found between Stripe, orders and mails";
+        let labels: Labels = &[(
+            "gap",
+            "`payment`, `held`, `order`, `amount`, `mail`, `unpaid`: what is missing or wrong",
+        )];
+        registry.register_by(labels, "storefront_audit_gaps", text, gaps.clone());
         metrics
     }
 
@@ -93,6 +112,14 @@ impl Metrics {
     /// `storefront_stripe_webhooks_refused_total{reason}`.
     pub fn webhook_refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// `storefront_audits_total`, and `storefront_audit_gaps_total{gap}` for each sort.
+    pub fn audited(&self, gaps: &[(&'static str, u64)]) {
+        self.audits.inc();
+        for (gap, count) in gaps {
+            self.gaps.get_or_create(&GapLabels { gap }).inc_by(*count);
+        }
     }
 
     /// `storefront_stripe_foreign_total`.

@@ -125,8 +125,19 @@ impl Service {
     /// request spans, metrics and problems, until shutdown: then readiness fails, load balancers
     /// get [`Service::drain`] to notice, and requests in flight end. At most 25 s, all in.
     pub async fn serve(&self, listeners: Listeners, router: Router) -> Result<(), ServeError> {
+        self.serve_both(listeners, router, Router::new()).await
+    }
+
+    /// [`Service::serve`] with more on the admin port: `own` is for whoever is on the machine itself
+    /// ([`admin::for_this_machine`]).
+    pub async fn serve_both(
+        &self,
+        listeners: Listeners,
+        router: Router,
+        own: Router,
+    ) -> Result<(), ServeError> {
         let router = Arc::new(Routed(finish(router, &self.metrics)));
-        self.serve_handler(listeners, Limits::default(), router).await
+        self.serve_all(listeners, Limits::default(), router, own).await
     }
 
     /// [`Service::serve`] with a handler that is no router, and limits of its own.
@@ -135,6 +146,16 @@ impl Service {
         listeners: Listeners,
         limits: Limits,
         handler: Arc<H>,
+    ) -> Result<(), ServeError> {
+        self.serve_all(listeners, limits, handler, Router::new()).await
+    }
+
+    async fn serve_all<H: Handle>(
+        &self,
+        listeners: Listeners,
+        limits: Limits,
+        handler: Arc<H>,
+        own: Router,
     ) -> Result<(), ServeError> {
         let addresses = (listeners.http_address(), listeners.admin_address());
         if let (Ok(http), Ok(admin)) = addresses {
@@ -149,7 +170,7 @@ impl Service {
             let result = server.serve(http, handler, &draining, stop_limit).await;
             result.map_err(|source| ServeError::Listener { listener: "HTTP", source })
         };
-        self.serve_beside(admin, &draining, served).instrument(self.span()).await
+        self.serve_beside(admin, own, &draining, served).instrument(self.span()).await
     }
 
     /// Serves only the admin endpoints, until shutdown and the drain time have passed. For a
@@ -160,7 +181,8 @@ impl Service {
             draining.cancelled().await;
             Ok(())
         };
-        self.serve_beside(admin, &draining, drained).instrument(self.span()).await
+        let own = Router::new();
+        self.serve_beside(admin, own, &draining, drained).instrument(self.span()).await
     }
 
     /// The admin port outlives what it tells about: `served` begins to stop when `draining` is
@@ -168,6 +190,7 @@ impl Service {
     async fn serve_beside(
         &self,
         admin: TcpListener,
+        own: Router,
         draining: &Shutdown,
         served: impl Future<Output = Result<(), ServeError>>,
     ) -> Result<(), ServeError> {
@@ -186,7 +209,8 @@ impl Service {
         // Not registered: scrapes and probes are no requests to the shop.
         let server = Server::new(Limits::default(), HttpMetrics::new());
         let admin = async {
-            let router = Arc::new(Routed(admin::router(self)));
+            let own = admin::for_this_machine(own);
+            let router = Arc::new(Routed(admin::router(self).merge(own)));
             let result = server.serve(admin, router, &done, ADMIN_STOP_LIMIT).await;
             result.map_err(|source| ServeError::Listener { listener: "admin", source })
         };

@@ -104,11 +104,13 @@ async fn a_running_shop_does_what_the_openapi_document_says() -> Result<()> {
         let address = shop.ready.services[service][port].as_str();
         address.map(ToOwned::to_owned).with_context(|| format!("{service} has no {port}"))
     };
-    let runs: [(&str, String, &[&str]); 4] = [
+    let runs: [(&str, String, &[&str]); 5] = [
         ("shop", shop.ready.gateway.clone(), &[]),
         ("email", own("email", "http")?, &alone),
         ("analytics", own("analytics", "http")?, &alone),
         ("admin", own("order", "admin")?, &alone),
+        // Each question that is well formed asks Stripe, ten times a second at most.
+        ("audit", own("payment", "admin")?, &["--phases", "examples,coverage"]),
     ];
     for (tag, url, phases) in &runs {
         let (found_nothing, said) =

@@ -1,6 +1,7 @@
 //! The command line, as typed values. Every flag says what it is for, in which unit, and what holds
 //! without it; what a command does stands in `help/`, with examples.
 
+mod audit;
 mod brokers;
 mod cluster;
 mod dev;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::output::Output;
+pub use audit::AuditArguments;
 pub use brokers::BrokerArguments;
 pub use cluster::{ClusterArguments, PlanArguments, StatusArguments};
 pub use dev::DevArguments;
@@ -71,6 +73,9 @@ pub enum Command {
     /// Tell the whole story of an order: over topics, dead letters, the order's API and the mail.
     #[command(after_long_help = include_str!("../help/trace.txt"))]
     Trace(TraceArguments),
+    /// Compare what Stripe says was paid with orders and mails, and close the gaps.
+    #[command(after_long_help = include_str!("../help/audit.txt"))]
+    Audit(Box<AuditArguments>),
     /// Buy something at a shop in sandbox mode, and see it through to the mail.
     #[command(after_long_help = include_str!("../help/purchase.txt"))]
     Purchase(PurchaseArguments),

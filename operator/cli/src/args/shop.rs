@@ -11,7 +11,7 @@ use super::{
     values::{Unrepeated, http_url, span},
 };
 
-const GATEWAY: &str = "http://127.0.0.1:8080";
+pub(super) const GATEWAY: &str = "http://127.0.0.1:8080";
 
 /// Flags of `orders`.
 #[derive(Args, Debug)]

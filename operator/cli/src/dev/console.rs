@@ -1,5 +1,7 @@
 //! What the console is told of a shop on a laptop.
 
+use std::net::SocketAddr;
+
 use storefront_console::ConsoleSettings;
 use storefront_contract::{Names, ServiceId};
 use storefront_inspect::{Connection, Scope};
@@ -15,13 +17,15 @@ pub fn settings(
     broker: &Broker,
     report: &Report,
 ) -> ConsoleSettings {
-    let analytics = bound.services.contains_key(&ServiceId::Analytics);
-    let analytics = bound.addresses().remove(&ServiceId::Analytics).filter(|_| analytics);
+    let of =
+        |id: ServiceId| bound.addresses().remove(&id).filter(|_| bound.services.contains_key(&id));
+    let url = |address: SocketAddr| format!("http://{address}").parse().ok();
     ConsoleSettings {
         shop: shop.to_owned(),
         connection: Connection::new(&broker.brokers().join(",")),
         scope: Scope { names: Names::new(spec.prefix()), send_on: spec.send_on() },
-        analytics: analytics.and_then(|at| format!("http://{}", at.http).parse().ok()),
+        analytics: of(ServiceId::Analytics).and_then(|at| url(at.http)),
+        payment_admin: of(ServiceId::Payment).and_then(|at| url(at.admin)),
         links: report.links(),
     }
 }

@@ -37,6 +37,9 @@ pub fn document() -> Value {
     for operation in admin::operations() {
         add(&mut paths, operation, "admin", Some(admin_servers()), &mut schemas);
     }
+    for operation in storefront_payment::audit_operations() {
+        add(&mut paths, operation, "audit", Some(audit_servers()), &mut schemas);
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -59,6 +62,11 @@ pub fn document() -> Value {
             {"name": "email", "description": "For other services only: never through the gateway"},
             {"name": "analytics", "description": "For the shop's owner: never through the gateway"},
             {"name": "admin", "description": "Of every service, on a port of its own"},
+            {
+                "name": "audit",
+                "description": "Of payment, on its admin port, and answered on the same machine only: \
+                    what `storefront audit` asks",
+            },
         ],
         "paths": paths,
         "components": {
@@ -135,5 +143,13 @@ fn admin_servers() -> Value {
             "shop": {"default": "demo", "description": "Name of the Storefront"},
             "service": {"default": "gateway", "enum": ServiceId::ALL.map(ServiceId::name)},
         },
+    }])
+}
+
+fn audit_servers() -> Value {
+    json!([{
+        "url": format!("http://127.0.0.1:{ADMIN_PORT}"),
+        "description": "After `kubectl port-forward deployment/demo-payment 9000`; of `storefront dev` the \
+            console tells the address",
     }])
 }

@@ -103,6 +103,7 @@ fn rebuild(id: &SessionId, session: &Session, items: &[LineItem], shop: Currency
         traceparent: None,
         created_at_ms: 0,
         expires_at_ms: session.expires_at.map(|seconds| seconds.saturating_mul(1000)),
+        paid_at_ms: None,
         reason: reason.map(str::to_owned),
         read_at_ms: 0,
     }

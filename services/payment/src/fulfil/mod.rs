@@ -47,6 +47,8 @@ pub enum Asker {
     Event(Option<Timestamp>),
     /// The sweeper, about a row.
     Sweeper,
+    /// An audit, which has found the session in Stripe's list.
+    Audit,
 }
 
 /// What is known of a session now.

@@ -11,6 +11,7 @@ use super::{Asker, FulfilError};
 use crate::{
     app::App,
     schedule::next_check_in_ms,
+    session_id::SessionId,
     state::{State, Verdict, judge},
     store::{self, Payment, Settled},
     stripe::objects::Session,
@@ -49,7 +50,7 @@ impl App {
         let settled = Settled {
             state,
             email: session.email(),
-            paid_at_ms: (state == State::Paid).then(|| paid_at(asker).as_millisecond()),
+            paid_at_ms: (state == State::Paid).then(|| paid_at(asker, session).as_millisecond()),
             next_check_at_ms: self.next_check_at_ms(&payment, state),
             reason: reason.as_deref(),
         };
@@ -102,7 +103,8 @@ impl App {
         }
         let email = payment.email.clone().or_else(|| settled.email.map(str::to_owned));
         let reason = settled.reason.map(str::to_owned);
-        let payment = Payment { state: settled.state, email, reason, ..payment };
+        let paid_at_ms = settled.paid_at_ms;
+        let payment = Payment { state: settled.state, email, paid_at_ms, reason, ..payment };
         if before != payment.state {
             self.announce(&payment);
         }
@@ -129,6 +131,16 @@ impl App {
         let (Some(session_id), Some(paid_at_ms)) = (&payment.session_id, settled.paid_at_ms) else {
             return Vec::new();
         };
+        vec![self.event_of(payment, session_id, (settled.email, paid_at_ms))]
+    }
+
+    /// The event that a payment was, or is, told by: the same however often it is made.
+    pub(crate) fn event_of(
+        &self,
+        payment: &Payment,
+        session_id: &SessionId,
+        (email, paid_at_ms): (Option<&str>, i64),
+    ) -> (PaymentSuccessful, Option<TraceContext>) {
         let session_id = session_id.as_str();
         let trace = payment.traceparent.as_deref().and_then(TraceContext::parse);
         let event = PaymentSuccessful {
@@ -136,12 +148,12 @@ impl App {
             cart: payment.cart.clone(),
             amount: payment.priced.amount,
             currency: payment.priced.currency,
-            email: payment.email.clone().or_else(|| settled.email.map(str::to_owned)),
+            email: payment.email.clone().or_else(|| email.map(str::to_owned)),
             session_id: session_id.to_owned(),
             order_id: order_id(&self.shop, session_id),
             paid_at: Timestamp::from_millisecond(paid_at_ms).unwrap_or_default(),
         };
-        vec![(event, trace)]
+        (event, trace)
     }
 
     /// Tells people and machines that a payment has entered a state.
@@ -166,10 +178,13 @@ impl App {
     }
 }
 
-/// When Stripe said it was paid: the event's time if one has brought the news, else now.
-fn paid_at(asker: Asker) -> Timestamp {
+/// When Stripe said it was paid: the event's time if one has brought the news, else now. What an audit
+/// finds may have been paid long ago, but not before its session was made.
+fn paid_at(asker: Asker, session: &Session) -> Timestamp {
     let now = Timestamp::now();
+    let made = || session.created.and_then(|seconds| Timestamp::from_second(seconds).ok());
     match asker {
+        Asker::Audit => made().unwrap_or(now).min(now),
         Asker::Event(Some(time)) => time.min(now),
         Asker::Event(None) | Asker::Verify | Asker::Sweeper => now,
     }

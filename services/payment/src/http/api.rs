@@ -143,7 +143,7 @@ fn cart_problems() -> Vec<Problem> {
 }
 
 /// When neither the shopper nor the shop is at fault.
-fn provider_problems() -> [Problem; 4] {
+pub(super) fn provider_problems() -> [Problem; 4] {
     [
         problems::provider(&StripeError::Busy).retry_after_s(2),
         problems::storage_unavailable(),

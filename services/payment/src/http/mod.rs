@@ -1,6 +1,7 @@
 //! Payment's doors: what comes in is read, what goes out is written. Decides nothing.
 
 mod api;
+mod audit;
 mod create;
 pub mod form;
 pub mod problems;
@@ -9,6 +10,7 @@ mod webhook;
 
 use std::sync::Arc;
 
+pub use audit::{operations as audit_operations, router as audit_router};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},

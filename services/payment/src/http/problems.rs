@@ -99,7 +99,7 @@ fn not_payable(why: &str) -> Problem {
 }
 
 /// Stripe is slow, away or unhappy with us: the same request may be sent again.
-fn stripe(error: &StripeError) -> Problem {
+pub(super) fn stripe(error: &StripeError) -> Problem {
     let reason = error.reason();
     tracing::error!(error = causes(error), reason, "Stripe could not be asked");
     let told = error.retry_after().map_or(RETRY_AFTER_S, |after| after.as_secs());

@@ -112,6 +112,18 @@ const INSERT_REBUILT: Sql = with_now!(
 );
 const BY_SESSION: Sql =
     with_now!(concat!("SELECT ", columns!(), ", "), " AS now FROM payments WHERE session_id = $1");
+const BY_SESSIONS: Sql = Sql {
+    postgres: concat!(
+        "SELECT ",
+        columns!(),
+        ", CAST(0 AS BIGINT) AS now FROM payments WHERE session_id = ANY($1)"
+    ),
+    sqlite: concat!(
+        "SELECT ",
+        columns!(),
+        ", 0 AS now FROM payments WHERE session_id IN (SELECT value FROM json_each($1))"
+    ),
+};
 const BY_ID: Sql =
     with_now!(concat!("SELECT ", columns!(), ", "), " AS now FROM payments WHERE id = $1");
 const BY_KEY: Sql = with_now!(
@@ -226,6 +238,12 @@ impl Payments {
 
     pub async fn by_session(&self, id: &SessionId) -> Result<Option<Payment>, StoreError> {
         self.one(BY_SESSION, &[id.as_str().into()]).await
+    }
+
+    /// The rows of some sessions; those without one are left out. When they were read is not told.
+    pub async fn by_sessions(&self, ids: &[SessionId]) -> Result<Vec<Payment>, StoreError> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        self.many(BY_SESSIONS, &[ids.into()]).await
     }
 
     pub async fn by_id(&self, id: &str) -> Result<Option<Payment>, StoreError> {

@@ -28,6 +28,8 @@ pub struct Payment {
     pub created_at_ms: i64,
     /// When Stripe closes the session.
     pub expires_at_ms: Option<i64>,
+    /// When it was paid, as far as we know.
+    pub paid_at_ms: Option<i64>,
     /// Why it is held or failed, or what one that was rebuilt lacks.
     pub reason: Option<String>,
     /// The database's time when the row was read.
@@ -38,7 +40,7 @@ pub struct Payment {
 macro_rules! columns {
     () => {
         "id, state, user_id, email, cart, amount, currency, fingerprint, attempt, session_id, url, \
-         traceparent, created_at, expires_at, reason"
+         traceparent, created_at, expires_at, paid_at, reason"
     };
 }
 pub(super) use columns;
@@ -67,6 +69,7 @@ impl Payment {
             traceparent: row.opt_text("traceparent")?,
             created_at_ms: row.int("created_at")?,
             expires_at_ms: row.opt_int("expires_at")?,
+            paid_at_ms: row.opt_int("paid_at")?,
             reason: row.opt_text("reason")?,
             read_at_ms: row.int("now")?,
             id,

@@ -22,7 +22,7 @@ pub use transport::{CaError, Transport};
 
 use self::{
     objects::{ErrorBody, Event, LineItem, List, Session},
-    requests::{EventPage, Prepared},
+    requests::{EventPage, Made, Prepared},
     retry::{Heard, Next, Reply},
     transport::Answer,
 };
@@ -96,6 +96,15 @@ impl Stripe {
     ) -> Result<Vec<LineItem>, StripeError> {
         let list: List<_> = self.call(&requests::list_line_items(id), None, deadline).await?;
         Ok(list.data)
+    }
+
+    /// A page of complete sessions, newest first.
+    pub async fn sessions(
+        &self,
+        made: Made<'_>,
+        deadline: Instant,
+    ) -> Result<List<Session>, StripeError> {
+        self.call(&requests::list_sessions(made), None, deadline).await
     }
 
     /// A page of events, newest first.

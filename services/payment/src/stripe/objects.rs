@@ -22,6 +22,9 @@ pub struct Session {
     /// ISO 4217, in lower case.
     #[serde(default)]
     pub currency: Option<String>,
+    /// Unix seconds.
+    #[serde(default)]
+    pub created: Option<i64>,
     /// Where the shopper pays; only while the session is open.
     #[serde(default)]
     pub url: Option<String>,

@@ -12,11 +12,11 @@ use storefront_contract::{
 };
 use stripe::StripeRequest;
 use stripe_checkout::{
-    CheckoutSessionMode,
+    CheckoutSessionMode, CheckoutSessionStatus,
     checkout_session::{
         CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing,
         CreateCheckoutSessionLineItems, CreateCheckoutSessionLineItemsPriceData,
-        ListLineItemsCheckoutSession, ProductData, RetrieveCheckoutSession,
+        ListCheckoutSession, ListLineItemsCheckoutSession, ProductData, RetrieveCheckoutSession,
     },
 };
 use stripe_core::event::ListEvent;
@@ -94,6 +94,33 @@ pub fn list_line_items(id: &SessionId) -> Prepared {
     let expand = vec!["data.price.product".to_owned()];
     let request = ListLineItemsCheckoutSession::new(id.as_str()).limit(PAGE_MAX).expand(expand);
     prepare("list_line_items", &request)
+}
+
+/// Sessions that were made in a span of Stripe's time, in Unix seconds: from `since` on, before `until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made<'a> {
+    pub since_s: i64,
+    pub until_s: i64,
+    /// The last session of the page before.
+    pub after: Option<&'a SessionId>,
+}
+
+/// `GET /v1/checkout/sessions`: those that are complete, newest first. Whether they are paid stands in each.
+pub fn list_sessions(made: Made<'_>) -> Prepared {
+    let status = CheckoutSessionStatus::Complete;
+    let request = ListCheckoutSession::new().limit(PAGE_MAX).status(status);
+    let request = match made.after {
+        Some(id) => request.starting_after(id.as_str()),
+        None => request,
+    };
+    let mut prepared = prepare("list_sessions", &request);
+    // The type of this pair is in a crate that nothing else here needs.
+    let more = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("created[gte]", &made.since_s.to_string())
+        .append_pair("created[lt]", &made.until_s.to_string())
+        .finish();
+    prepared.target = format!("{}&{more}", prepared.target);
+    prepared
 }
 
 /// Which page of the events.
@@ -198,6 +225,8 @@ mod tests {
         let targets = [
             retrieve_session(&id),
             list_line_items(&id),
+            list_sessions(Made { since_s: 1_790_000_000, until_s: 1_790_086_400, after: None }),
+            list_sessions(Made { since_s: 0, until_s: 1, after: Some(&id) }),
             list_events(EventPage::Newest, &types),
             list_events(EventPage::NewerThan("evt_1"), &types[..1]),
             list_events(EventPage::OlderThan("evt_1"), &types[..1]),

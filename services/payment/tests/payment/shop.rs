@@ -70,7 +70,7 @@ pub struct Shop {
     pub url: String,
     /// Between payment and the stand-in, when that was wished for.
     pub validator: Option<Validator>,
-    admin: String,
+    pub admin: String,
     settings: PaymentSettings,
     stop: Shutdown,
     service: Option<JoinHandle<anyhow::Result<()>>>,

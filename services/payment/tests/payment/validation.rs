@@ -133,7 +133,10 @@ async fn every_call_is_one_that_stripe_describes() -> anyhow::Result<()> {
     let expired = shop.checkout("u-3").await?;
     shop.sandbox.act(&expired, Action::Expire).await?;
     shop.reaches(&expired, "expired").await;
+    let list = format!("{}/audit/sessions?since=1&until=2", shop.admin);
+    shop.http.get(list).await?.expect_status(200)?;
     let called = [
+        "GET /v1/checkout/sessions",
         "GET /v1/checkout/sessions/ID",
         "GET /v1/checkout/sessions/ID/line_items",
         "GET /v1/events",

@@ -10,7 +10,7 @@ mod window;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
-use storefront_contract::{Event, settings::KafkaSettings};
+use storefront_contract::{Event, ServiceId, headers as names, settings::KafkaSettings};
 use tracing::Instrument as _;
 
 use self::{
@@ -93,6 +93,31 @@ impl Outbox {
             let trace = trace.or_else(trace::current);
             let trace = trace.map_or_else(TraceContext::new_root, |trace| trace.child());
             messages.push(self.sender.message(event, trace)?);
+        }
+        outbox::insert(tx, messages, jiff::Timestamp::now().as_millisecond()).await?;
+        Ok(())
+    }
+
+    /// Stores an event that was sent before to be sent again, because what should have come of it at one
+    /// service is not there. First as it was, for whoever has missed it: others know its id. Then for that
+    /// service alone, which takes it also when its inbox says that it was handled.
+    pub async fn insert_again<E: Event>(
+        &self,
+        tx: &mut Tx<'_>,
+        (event, trace): (&E, Option<TraceContext>),
+        missed_by: ServiceId,
+    ) -> Result<(), OutboxError> {
+        let trace = trace.map_or_else(TraceContext::new_root, |trace| trace.child());
+        let message = self.sender.message(event, trace)?;
+        let mut messages = vec![message.clone()];
+        if let Some(group) = self.sender.names.group(missed_by) {
+            let mut anew = message;
+            for (name, value) in
+                [(names::REPLAY_GROUP, group.as_str()), (names::REPLAY_ANEW, "true")]
+            {
+                anew.headers.push((name.to_owned(), Some(value.as_bytes().to_vec())));
+            }
+            messages.push(anew);
         }
         outbox::insert(tx, messages, jiff::Timestamp::now().as_millisecond()).await?;
         Ok(())
