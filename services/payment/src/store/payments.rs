@@ -56,6 +56,7 @@ impl NewPayment<'_> {
             traceparent: self.traceparent.map(str::to_owned),
             created_at_ms: now_ms,
             expires_at_ms: None,
+            paid_at_ms: None,
             reason: None,
             read_at_ms: now_ms,
         }
