@@ -56,6 +56,16 @@ pub struct StorefrontStatus {
 }
 
 impl StorefrontStatus {
+    /// What it says about one thing.
+    pub fn condition(&self, type_: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+
+    /// Whether it says that: `True`, `False`, or `Unknown`. What it says nothing about is neither.
+    pub fn says(&self, type_: &str, status: &str) -> bool {
+        self.condition(type_).is_some_and(|condition| condition.status == status)
+    }
+
     /// Without what other brokers than these have said.
     pub(crate) fn of_brokers(mut self, brokers: &str) -> Self {
         if self.brokers.as_deref().is_some_and(|known| known != brokers) {

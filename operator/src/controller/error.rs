@@ -2,7 +2,10 @@
 
 use storefront_inspect::InspectError;
 
-use crate::plan::{Invalid, PlacementError};
+use crate::{
+    plan::{Invalid, PlacementError},
+    status::reasons::CONFLICT,
+};
 
 /// Why an attempt has failed.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +98,7 @@ impl Error {
             Self::Read { .. } => "ReadFailed",
             Self::Apply { .. } => "ApplyFailed",
             Self::Delete { .. } => "DeleteFailed",
-            Self::Taken { .. } | Self::Foreign { .. } | Self::SharedPrefix { .. } => "Conflict",
+            Self::Taken { .. } | Self::Foreign { .. } | Self::SharedPrefix { .. } => CONFLICT,
             Self::OtherBrokers { .. } => "OtherBrokers",
             Self::OlderKafka { .. } => "OlderKafka",
             Self::OtherPostgres { .. } => "OtherPostgres",

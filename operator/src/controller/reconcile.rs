@@ -32,7 +32,7 @@ use crate::{
     },
     plan::{Placement, Plan, plan},
     render::{Apis, Input, render},
-    status::{Observed, Outcome, events, says_the_same, status},
+    status::{Observed, Outcome, events, reasons::READY, says_the_same, status},
 };
 
 /// When nothing happens a shop is looked at this often: facts of brokers come by no watch.
@@ -253,8 +253,7 @@ async fn write_status(
     after: &StorefrontStatus,
 ) -> Result<bool, Error> {
     let (namespace, name) = (storefront.namespace().unwrap_or_default(), storefront.name_any());
-    let ready = after.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
-    context.cluster.metrics.ready(&shop(storefront), ready);
+    context.cluster.metrics.ready(&shop(storefront), after.says(READY, "True"));
     if says_the_same(storefront.status.as_ref(), after) {
         return Ok(false);
     }

@@ -8,11 +8,10 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
 use crate::{
-    api::Storefront,
+    api::{Storefront, StorefrontStatus},
     controller::{
         brokers::{blocking, properties, trouble},
         context::Context,
@@ -22,7 +21,10 @@ use crate::{
     },
     plan::cluster,
     reading,
-    status::{Brokers, Observed},
+    status::{
+        Brokers, Observed,
+        reasons::{CONFLICT, DEGRADED, KAFKA_READY, READY, TOPICS_READY},
+    },
 };
 
 /// Ids that brokers have which nobody gave one, or which are copied from a guide: they tell no cluster from
@@ -110,27 +112,22 @@ impl Begun {
 
 /// Whether a shop was made, by this process or, as its status tells, by one before it.
 fn is_begun(storefront: &Storefront, begun: &BTreeSet<String>) -> bool {
-    let has = |holds: fn(&Condition) -> bool| {
-        let status = storefront.status.as_ref();
-        status.is_some_and(|status| status.conditions.iter().any(holds))
+    let was_made = |status: &StorefrontStatus| {
+        let refused = status.condition(READY).is_some_and(|ready| ready.reason == CONFLICT);
+        status.says(TOPICS_READY, "True") && !refused
     };
-    let refused = has(|it| it.type_ == "Ready" && it.reason == "Conflict");
-    let has_topics = has(|it| it.type_ == "TopicsReady" && it.status == "True");
-    storefront.uid().is_some_and(|uid| begun.contains(&uid)) || (has_topics && !refused)
+    storefront.uid().is_some_and(|uid| begun.contains(&uid))
+        || storefront.status.as_ref().is_some_and(was_made)
 }
 
 /// Whether the brokers of a shop are still to say which they are: they were not asked yet, or have answered without,
 /// and nothing lasting is in the way. Of a new shop nothing is lasting.
 fn is_soon_told(storefront: &Storefront) -> bool {
     let Some(status) = &storefront.status else { return true };
-    let settled = |it: &Condition| match it.type_.as_str() {
-        "KafkaReady" => it.status == "False",
-        "Degraded" => it.status == "True",
-        _ => false,
-    };
+    let settled = status.says(KAFKA_READY, "False") || status.says(DEGRADED, "True");
     let created = storefront.meta().creation_timestamp.as_ref();
     let is_new = created.is_some_and(|at| Timestamp::now().duration_since(at.0) < NEW_FOR);
-    is_new || !status.conditions.iter().any(settled)
+    is_new || !settled
 }
 
 /// What is known of an older shop with the same prefix.
@@ -380,23 +377,23 @@ mod tests {
             shop("elder", 1, "a:9092", &json!({"observedGeneration": 1, "conditions": conditions}))
         };
         for ready in ["Unknown", "True"] {
-            let soon = told("KafkaReady", ready);
+            let soon = told(KAFKA_READY, ready);
             assert_eq!(found(&soon, "c:9092", &json!({}), Some("main")), "maybe");
         }
-        let wrong = told("Degraded", "True");
+        let wrong = told(DEGRADED, "True");
         assert_eq!(found(&wrong, "c:9092", &json!({}), Some("main")), json!(null));
-        let mut seen = told("KafkaReady", "False");
+        let mut seen = told(KAFKA_READY, "False");
         seen.metadata.creation_timestamp = Some(Time(Timestamp::now()));
         assert!(is_soon_told(&seen), "it is new");
-        let seen = told("KafkaReady", "False");
+        let seen = told(KAFKA_READY, "False");
         assert_eq!(found(&seen, "c:9092", &json!({}), Some("main")), json!(null));
         assert_eq!(found(&seen, "c:9092", &json!({}), None), "maybe");
     }
 
     #[test]
     fn of_two_of_the_same_second_the_one_that_is_made_is_older() {
-        let topics = condition("TopicsReady", "True", "AsPlanned");
-        let conflict = condition("Ready", "False", "Conflict");
+        let topics = condition(TOPICS_READY, "True", "AsPlanned");
+        let conflict = condition(READY, "False", CONFLICT);
         let older = |a: &Storefront, b: &Storefront, begun: &[&str]| {
             let begun = begun.iter().map(|&uid| uid.to_owned()).collect();
             let refused = |of: &Storefront, other: &Storefront| {

@@ -8,6 +8,7 @@ use crate::{
     api::{GroupStatus, TopicStatus},
     plan::Plan,
     references::Missing,
+    status::reasons::CONFLICT,
 };
 
 /// Everything that was seen.
@@ -144,7 +145,7 @@ impl TopicTrouble {
     /// A fixed word.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Foreign { .. } => "Conflict",
+            Self::Foreign { .. } => CONFLICT,
             Self::FewerPartitions { .. } => "FewerPartitions",
             Self::MorePartitions { .. } => "MorePartitions",
             Self::TooFewBrokers { .. } => "TooFewBrokers",

@@ -36,6 +36,8 @@ pub const EXTERNAL: &str = "External";
 pub const AS_PLANNED: &str = "AsPlanned";
 pub const UNDER_REPLICATED: &str = "UnderReplicated";
 pub const LEADERLESS: &str = "Leaderless";
+/// It would be somebody else's, too.
+pub const CONFLICT: &str = "Conflict";
 pub const API_MISSING: &str = "ApiMissing";
 
 /// The condition of one service, such as `PaymentReady`.
