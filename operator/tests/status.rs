@@ -223,6 +223,28 @@ fn brokers_that_do_not_answer_leave_what_is_known() {
 }
 
 #[test]
+fn what_was_not_asked_again_is_about_the_edit_that_it_was_asked_for() {
+    let mut shop = Shop::sandbox();
+    shop.storefront.status = Some(shop.applied(&shop.well()));
+    let of = |status: &StorefrontStatus| {
+        let types = ["KafkaReady", "TopicsReady", "OrderReady", "SecretsReady", "Ready"];
+        types.map(|type_| status.condition(type_).unwrap().observed_generation.unwrap())
+    };
+    assert_eq!(of(shop.storefront.status.as_ref().unwrap()), [3; 5]);
+    shop.storefront.metadata.generation = Some(4);
+    let not_asked = Observed { brokers: Brokers::NotAsked, ..shop.well() };
+    assert_eq!(of(&shop.applied(&not_asked)), [3, 3, 4, 4, 4]);
+    // They were asked, and said nothing: that is known of this edit, and the topics are as they were.
+    let trouble = Trouble { reason: "Unreachable".into(), message: "nobody answers".into() };
+    let silent = Observed { brokers: Brokers::Unreachable(trouble), ..shop.well() };
+    assert_eq!(of(&shop.applied(&silent)), [4, 3, 4, 4, 4]);
+    assert_eq!(of(&shop.applied(&shop.well())), [4; 5]);
+    // Nothing was ever known: that is so of this edit.
+    shop.storefront.status = None;
+    assert_eq!(of(&shop.applied(&not_asked)), [4; 5]);
+}
+
+#[test]
 fn what_other_brokers_have_said_is_not_told_of_these() {
     let external = Shop::new(&json!({
         "payment": {"sandbox": {}}, "kafka": {"external": {"bootstrapServers": "b:9092"}},

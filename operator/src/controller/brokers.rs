@@ -26,7 +26,10 @@ use crate::{
     names,
     plan::{Plan, cluster},
     render::RETAIN,
-    status::{Brokers, Event, Observed, TopicTrouble, Trouble},
+    status::{
+        Brokers, Event, Observed, TopicTrouble, Trouble,
+        reasons::{KAFKA_READY, UNREACHABLE},
+    },
 };
 
 /// Looks in a row without an answer, after an answer, until the brokers count as unreachable.
@@ -49,7 +52,7 @@ impl Look<'_> {
             // The facts are in the status already; what is wrong is said again.
             observed.topics = seen.topics;
             observed.brokers = match seen.brokers {
-                Brokers::Seen(_) if self.storefront.status.is_some() => Brokers::NotAsked,
+                Brokers::Seen(_) if self.is_told() => Brokers::NotAsked,
                 other => other,
             };
             return Ok(0);
@@ -72,6 +75,13 @@ impl Look<'_> {
         self.context.looks.keep(self.storefront, seen.clone());
         (observed.brokers, observed.topics) = (seen.brokers, seen.topics);
         Ok(writes)
+    }
+
+    /// Whether the status is about brokers of this edit: it could not be written after a look, otherwise.
+    fn is_told(&self) -> bool {
+        let status = self.storefront.status.as_ref();
+        let told = status.and_then(|status| status.condition(KAFKA_READY));
+        told.is_some_and(|told| told.observed_generation == self.storefront.metadata.generation)
     }
 
     fn seen(&self, brokers: Brokers, topics: Vec<TopicTrouble>) -> Seen {
@@ -229,7 +239,7 @@ pub(crate) fn trouble(storefront: &Storefront, error: &InspectError) -> Trouble 
                 None => (said.clone(), format!("check {field}")),
             };
             let message = format!("the brokers {brokers} do not answer: {why}; {remedy}");
-            return Trouble { reason: "Unreachable".into(), message };
+            return Trouble { reason: UNREACHABLE.into(), message };
         }
         InspectError::NoAnswer { brokers, source, .. } => (brokers, plainly(source)),
         other => {
@@ -238,7 +248,7 @@ pub(crate) fn trouble(storefront: &Storefront, error: &InspectError) -> Trouble 
         }
     };
     let message = format!("the brokers {brokers} do not answer: {why}; check {field}");
-    Trouble { reason: "Unreachable".into(), message }
+    Trouble { reason: UNREACHABLE.into(), message }
 }
 
 /// What to do about it in the manifest.

@@ -15,6 +15,8 @@ pub(super) struct Finding {
     pub holds: Option<bool>,
     pub reason: String,
     pub message: String,
+    /// It was said before, and was not looked at this time: it is still about the generation that it was about.
+    pub is_kept: bool,
 }
 
 impl Finding {
@@ -29,21 +31,23 @@ impl Finding {
             holds: holds.into(),
             reason: reason.into(),
             message: message.into(),
+            is_kept: false,
         }
     }
 
     /// What was said before about something that was not looked at this time.
     pub fn as_before(before: &StorefrontStatus, type_: &str) -> Option<Self> {
-        before.conditions.iter().find(|condition| condition.type_ == type_).map(Self::of)
+        before.condition(type_).map(Self::kept)
     }
 
-    fn of(condition: &Condition) -> Self {
+    fn kept(condition: &Condition) -> Self {
         let holds = match condition.status.as_str() {
             "True" => Some(true),
             "False" => Some(false),
             _ => None,
         };
-        Self::new(&condition.type_, holds, &condition.reason, &condition.message)
+        let finding = Self::new(&condition.type_, holds, &condition.reason, &condition.message);
+        Self { is_kept: true, ..finding }
     }
 
     fn status(&self) -> &'static str {
@@ -72,7 +76,7 @@ impl Findings {
     pub fn keep(&mut self, before: &StorefrontStatus) {
         let whole = super::parts::WHOLE;
         let parts = before.conditions.iter().filter(|c| !whole.contains(&c.type_.as_str()));
-        self.extend(parts.map(Finding::of));
+        self.extend(parts.map(Finding::kept));
     }
 
     /// Puts one to the front.
@@ -92,7 +96,8 @@ pub(super) struct Basis<'a> {
     pub now: Timestamp,
 }
 
-/// The conditions. A time is carried over unless the status itself has changed.
+/// The conditions. A time is carried over unless the status itself has changed, and a generation unless something was
+/// found out of a newer one: it tells what a condition was set upon (Kubernetes enhancement 1623).
 pub(super) fn conditions(basis: Basis<'_>, findings: Findings) -> Vec<Condition> {
     findings.0.into_iter().map(|finding| condition(basis, finding)).collect()
 }
@@ -101,7 +106,8 @@ fn condition(basis: Basis<'_>, finding: Finding) -> Condition {
     let Basis { before, generation, is_applied, now } = basis;
     let status = finding.status();
     let of_attempt = [super::reasons::PROGRESSING, super::reasons::DEGRADED];
-    let is_current = is_applied || of_attempt.contains(&finding.type_.as_str());
+    let is_current =
+        !finding.is_kept && (is_applied || of_attempt.contains(&finding.type_.as_str()));
     let older = before.iter().find(|c| c.type_ == finding.type_).filter(|_| !is_current);
     let generation = older.map_or(generation, |older| older.observed_generation);
     let same = before.iter().find(|c| c.type_ == finding.type_ && c.status == status);
