@@ -2,7 +2,7 @@
 //! order for each, and fails when it is told to.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use storefront_runtime::{
     ConsumeError, ConsumerOptions, Database, Failure, Handler, Migration, Outgoing, ParkingPolicy,
     Received, Shutdown, Tx, consume_with,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::world::{LIMIT, Sent, World};
 
@@ -35,8 +35,17 @@ pub struct Script {
     pub rejected: HashSet<String>,
     pub panics: HashSet<String>,
     pub hangs: HashSet<String>,
+    /// An attempt begins, and goes on once it is told to.
+    pub waits: HashMap<String, Arc<Notify>>,
     /// Every attempt, in order.
     pub tried: Vec<String>,
+}
+
+impl Script {
+    /// Every session that was tried at all. A transaction that met trouble is run again, and its events with it.
+    pub fn sessions_tried(&self) -> BTreeSet<&str> {
+        self.tried.iter().map(String::as_str).collect()
+    }
 }
 
 #[derive(Clone, Default)]
@@ -67,7 +76,7 @@ impl Handler for Orders {
             )
             .await?;
             out.send(&order(payment), &received.envelope);
-            let hangs = {
+            let (hangs, waits) = {
                 let mut script = self.script();
                 script.tried.push(session.to_owned());
                 assert!(!script.panics.contains(session), "told to panic");
@@ -80,10 +89,13 @@ impl Handler for Orders {
                     *left -= 1;
                     return Err(Failure::temporary("told to"));
                 }
-                script.hangs.contains(session)
+                (script.hangs.contains(session), script.waits.get(session).cloned())
             };
             if hangs {
                 std::future::pending::<()>().await;
+            }
+            if let Some(told) = waits {
+                told.notified().await;
             }
         }
         Ok(())
@@ -180,10 +192,9 @@ impl Member {
     }
 }
 
-/// Short waits; otherwise the defaults.
+/// Short waits; otherwise the defaults. On a busy machine a handler may take its time, and has not failed.
 pub fn options() -> ConsumerOptions {
     ConsumerOptions {
-        handler_limit: Duration::from_millis(500),
         parking: ParkingPolicy {
             attempts_max: 4,
             delay_first: Duration::from_millis(50),

@@ -123,6 +123,7 @@ const HELD: &[Held] = &[
         "a_replay_is_handled_once_and_a_second_one_changes_nothing",
     ),
     ("order per key while events fail", PARKING, "many_failures_at_random_keep_every_keys_order"),
+    ("two instances at one key while it fails", PARKING, "a_key_is_in_one_hand_at_a_time"),
     ("Stripe asks for patience", STRIPE.0, STRIPE.1),
     ("Stripe fails, or hangs", STRIPE.0, STRIPE.1),
     ("Stripe says everything twice, late or shuffled", STRIPE.0, STRIPE.1),
