@@ -1,6 +1,9 @@
 //! The database goes back in time, and topics become others of the same name.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use storefront_contract::Topic;
 use storefront_runtime::{ConsumerOptions, Database};
@@ -96,12 +99,16 @@ async fn a_database_restored_from_a_backup_reads_again_what_it_lost(
     eventually_sent(&database).await;
     member.stop().await?;
     assert_once_and_in_order(&handled(&database).await, &all);
-    assert_eq!(orders.script().tried.len(), 60, "what the backup had was not handled again");
+    let lost: BTreeSet<_> = all[30..].iter().map(|(session, _)| session.as_str()).collect();
+    assert_eq!(orders.script().sessions_tried(), lost, "what the backup had was handled again");
     // On the wire some orders stand twice, under the same id.
-    let orders = world.read(&world.topic(Topic::OrderSuccessful))?;
-    let ids: std::collections::HashSet<_> =
-        orders.iter().map(|order| order.header("ce_id").unwrap().to_owned()).collect();
-    assert_eq!((orders.len(), ids.len()), (120, 90));
+    let mut sent: BTreeMap<String, usize> = BTreeMap::new();
+    for order in world.read(&world.topic(Topic::OrderSuccessful))? {
+        *sent.entry(order.header("ce_id").unwrap().to_owned()).or_default() += 1;
+    }
+    let twice = sent.values().filter(|times| **times > 1).count();
+    // A relay may send one twice at any time, and does when it hears no answer for too long.
+    assert!(sent.len() == 90 && twice >= 30, "{twice} of {}", sent.len());
     Ok(())
 }
 

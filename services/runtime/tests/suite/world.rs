@@ -22,8 +22,8 @@ use storefront_runtime::{Database, DatabaseError, Migration, Service, Shutdown};
 use storefront_testkit::Mute;
 use tokio::net::TcpListener;
 
-/// Long enough for two busy cores, short enough to see a hang.
-pub const LIMIT: Duration = Duration::from_secs(60);
+/// Long enough for two very busy cores, short enough to see a hang.
+pub const LIMIT: Duration = Duration::from_secs(120);
 pub const PARTITIONS: i32 = 3;
 
 /// Whose database and events these are.
