@@ -52,6 +52,7 @@ fn laptop() -> Local {
         own_brokers: false,
         database: None,
         stripe_api_base: None,
+        sweep_interval_ms: None,
         smtp_server: None,
         secrets: None,
         without: BTreeSet::new(),

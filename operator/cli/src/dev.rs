@@ -100,6 +100,7 @@ fn local(
         own_brokers: !arguments.kafka.is_empty(),
         database: arguments.database.clone(),
         stripe_api_base: arguments.stripe_api_base.clone(),
+        sweep_interval_ms: arguments.sweep_interval_ms,
         smtp_server: arguments.smtp.clone(),
         secrets: arguments.secrets.clone(),
         without: arguments.without.iter().copied().collect(),

@@ -14,7 +14,7 @@ use storefront_contract::{
 
 use super::{
     Placement, PlacementError, ServicePlace, SmtpPlace, StripePlace,
-    placement::{smtp_tls, url},
+    placement::{SWEEP_INTERVAL_MS, smtp_tls, url},
 };
 use crate::{
     api::{self, Storefront, StorefrontSpec},
@@ -177,6 +177,7 @@ fn stripe(
             .map(|key| secret(folder, key))
             .collect(),
         sandbox: !old,
+        sweep_interval_ms: SWEEP_INTERVAL_MS,
     };
     Ok(match &spec.payment.stripe {
         Some(stripe) => from(&stripe.secret_ref.name, url("https://api.stripe.com")?, true),

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     Placement, PlacementError, ServicePlace, SmtpPlace, StripePlace,
-    placement::{smtp_tls, url},
+    placement::{SWEEP_INTERVAL_MS, smtp_tls, url},
 };
 use crate::api::{SecretRef, Service, Storefront, StorefrontSpec};
 
@@ -38,6 +38,8 @@ pub struct Local {
     pub database: Option<String>,
     /// `--stripe-api-base`.
     pub stripe_api_base: Option<Url>,
+    /// `--sweep-interval-ms`.
+    pub sweep_interval_ms: Option<u64>,
     /// `--smtp`.
     pub smtp_server: Option<(String, u16)>,
     /// `--secrets`: `<secret>/<key>` below it.
@@ -111,6 +113,7 @@ impl Local {
             api_base,
             api_key_file: file("api-key"),
             webhook_secret_files: vec![file("webhook-secret"), file("webhook-secret-old")],
+            sweep_interval_ms: self.sweep_interval_ms.unwrap_or(SWEEP_INTERVAL_MS),
         })
     }
 

@@ -51,6 +51,9 @@ pub struct ServicePlace {
     pub database: DatabaseUrl,
 }
 
+/// How often payments are looked after that no webhook has told of.
+pub(super) const SWEEP_INTERVAL_MS: u64 = 30_000;
+
 /// Where payments are made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StripePlace {
@@ -60,6 +63,8 @@ pub struct StripePlace {
     pub webhook_secret_files: Vec<PathBuf>,
     /// The base is a stand-in; a live key is then refused.
     pub sandbox: bool,
+    /// How often payments are looked after that no webhook has told of.
+    pub sweep_interval_ms: u64,
 }
 
 /// Where mails are handed in.

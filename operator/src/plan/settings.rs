@@ -19,7 +19,6 @@ const CONNECT_TIMEOUT_MS: u64 = 1_000;
 const UPSTREAM_TIMEOUT_MS: u64 = 30_000;
 const DATABASE_CONNECTIONS: u32 = 8;
 const STRIPE_TIMEOUT_MS: u64 = 8_000;
-const SWEEP_INTERVAL_MS: u64 = 30_000;
 const WEBHOOK_TOLERANCE_S: u64 = 300;
 const EMAIL_ASKED_FOR_MS: u64 = 300;
 const SMTP_TIMEOUT_MS: u64 = 30_000;
@@ -136,7 +135,7 @@ impl Writer<'_> {
                 sandbox: stripe.sandbox,
                 webhook_tolerance_s: WEBHOOK_TOLERANCE_S,
             },
-            sweep_interval_ms: SWEEP_INTERVAL_MS,
+            sweep_interval_ms: stripe.sweep_interval_ms,
         })
     }
 

@@ -61,8 +61,12 @@ impl TakeError {
 }
 
 impl App {
-    /// Takes an event, however often and late it comes.
-    pub async fn take_event(self: &Arc<Self>, event: &Event) -> Result<Taken, TakeError> {
+    /// Takes an event, however often and late it comes. `asker`: who has brought it, with its time.
+    pub async fn take_event(
+        self: &Arc<Self>,
+        event: &Event,
+        asker: fn(Option<Timestamp>) -> Asker,
+    ) -> Result<Taken, TakeError> {
         self.metrics.stripe_event(&event.kind);
         let session_id = event.object_id().and_then(SessionId::parse);
         let created = event.created.and_then(|seconds| Timestamp::from_second(seconds).ok());
@@ -85,7 +89,7 @@ impl App {
             return Ok(Taken::Duplicate);
         }
         failpoint::reach(ServiceId::Payment, Step::EventStored);
-        let found = self.fulfil(session_id, Asker::Event(created)).await;
+        let found = self.fulfil(session_id, asker(created)).await;
         let taken = match found.map_err(TakeError::Fulfil)? {
             Found::Ours(_) => Taken::Done,
             Found::Foreign => Taken::Foreign,

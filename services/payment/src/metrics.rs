@@ -36,6 +36,11 @@ struct GapLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MessengerLabels {
+    messenger: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
 }
@@ -46,6 +51,7 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     events: Family<TypeLabels, Counter>,
     payments: Family<StateLabels, Counter>,
+    paid: Family<MessengerLabels, Counter>,
     refused: Family<ReasonLabels, Counter>,
     foreign: Counter,
     audits: Counter,
@@ -56,7 +62,7 @@ impl Metrics {
     /// Registers all of them with a service.
     pub fn register(registry: &storefront_runtime::Metrics) -> Self {
         let metrics = Self::default();
-        let Self { calls, events, payments, refused, foreign, audits, gaps } = &metrics;
+        let Self { calls, events, payments, paid, refused, foreign, audits, gaps } = &metrics;
         let text = "Attempts to call Stripe, by what came of them";
         let labels: Labels = &[
             (
@@ -75,6 +81,10 @@ impl Metrics {
         let labels: Labels =
             &[("state", "`creating`, `open`, `processing`, `paid`, `failed`, `expired`, `held`")];
         registry.register_by(labels, "storefront_payments", text, payments.clone());
+        let text = "Payments that became paid, by who brought the news first";
+        let labels: Labels =
+            &[("messenger", "`verify` (the success page), `webhook`, `sweeper`, `audit`")];
+        registry.register_by(labels, "storefront_payments_news", text, paid.clone());
         let text = "Webhooks that were not taken: a wrong signature or no event";
         let labels: Labels =
             &[("reason", "`missing`, `malformed`, `no-signature`, `mismatch`, `time`, `no-event`")];
@@ -107,6 +117,11 @@ impl Metrics {
     /// `storefront_payments_total{state}`.
     pub fn entered(&self, state: &'static str) {
         self.payments.get_or_create(&StateLabels { state }).inc();
+    }
+
+    /// `storefront_payments_news_total{messenger}`.
+    pub fn paid(&self, messenger: &'static str) {
+        self.paid.get_or_create(&MessengerLabels { messenger }).inc();
     }
 
     /// `storefront_stripe_webhooks_refused_total{reason}`.

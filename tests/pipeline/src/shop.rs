@@ -115,6 +115,14 @@ impl Site {
         sessions.iter().map(pair).collect()
     }
 
+    /// The value of a service's metric, with its labels as they are written there.
+    pub async fn metric(&self, service: &str, name: &str) -> Result<u64> {
+        let admin = self.ready.services[service]["admin"].as_str().context("no address")?;
+        let text = self.http.get(format!("{admin}/metrics")).await?.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.with_context(|| format!("{service} has no {name}"))?.parse()?)
+    }
+
     /// Every mail of the inbox: its `Message-ID`.
     pub async fn mails(&self) -> Result<Vec<String>> {
         let url = format!("{}/api/v1/messages?limit=10000", self.ready.inbox);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use storefront_contract::ServiceId;
 use url::Url;
 
@@ -47,6 +47,9 @@ pub struct DevArguments {
     /// Use Stripe, or another stand-in, at this address.
     #[arg(long, value_name = "URL", value_parser = Unrepeated(http_url))]
     pub stripe_api_base: Option<Url>,
+    /// How often to look after payments that no webhook has told of [default: 30000].
+    #[arg(long, value_name = "MS", value_parser = value_parser!(u64).range(100..=3_600_000))]
+    pub sweep_interval_ms: Option<u64>,
     /// Hand mails to this server, without TLS, instead of the inbox.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub smtp: Option<(String, u16)>,

@@ -43,12 +43,26 @@ const SLIPS_MAX: u32 = 5;
 pub enum Asker {
     /// A browser, with an id that anybody may have made up.
     Verify,
-    /// An event of Stripe's, with the time at which it happened.
+    /// A webhook: an event of Stripe's, with the time at which it happened.
     Event(Option<Timestamp>),
+    /// The sweeper, about such an event in Stripe's list.
+    Listed(Option<Timestamp>),
     /// The sweeper, about a row.
     Sweeper,
     /// An audit, which has found the session in Stripe's list.
     Audit,
+}
+
+impl Asker {
+    /// A fixed word for metrics: the messenger.
+    fn messenger(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Event(_) => "webhook",
+            Self::Listed(_) | Self::Sweeper => "sweeper",
+            Self::Audit => "audit",
+        }
+    }
 }
 
 /// What is known of a session now.

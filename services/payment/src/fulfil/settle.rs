@@ -54,7 +54,12 @@ impl App {
             next_check_at_ms: self.next_check_at_ms(&payment, state),
             reason: reason.as_deref(),
         };
-        self.store(payment, settled).await
+        let before = payment.state;
+        let stored = self.store(payment, settled).await?;
+        if stored.is_some() && state == State::Paid && before != State::Paid {
+            self.metrics.paid(asker.messenger());
+        }
+        Ok(stored)
     }
 
     /// A session that Stripe does not know any more, after its time.
@@ -185,8 +190,8 @@ fn paid_at(asker: Asker, session: &Session) -> Timestamp {
     let made = || session.created.and_then(|seconds| Timestamp::from_second(seconds).ok());
     match asker {
         Asker::Audit => made().unwrap_or(now).min(now),
-        Asker::Event(Some(time)) => time.min(now),
-        Asker::Event(None) | Asker::Verify | Asker::Sweeper => now,
+        Asker::Event(Some(time)) | Asker::Listed(Some(time)) => time.min(now),
+        Asker::Event(None) | Asker::Listed(None) | Asker::Verify | Asker::Sweeper => now,
     }
 }
 

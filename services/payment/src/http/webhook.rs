@@ -15,6 +15,7 @@ use storefront_runtime::{
 use super::problems;
 use crate::{
     app::App,
+    fulfil::Asker,
     signature::{self, SignatureError},
     stripe::objects::Event,
 };
@@ -45,7 +46,7 @@ pub(super) async fn webhook(
             no_event()
         })?;
     failpoint::reach(ServiceId::Payment, Step::EventVerified);
-    match app.take_event(&event).await {
+    match app.take_event(&event, Asker::Event).await {
         Ok(_) => Ok(StatusCode::OK),
         Err(error) => Err(problems::take(&error)),
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Sweeper;
 use crate::{
     events::TakeError,
+    fulfil::Asker,
     metrics::EVENT_TYPES,
     stripe::{
         StripeError,
@@ -143,7 +144,7 @@ impl Sweeper {
             return Ok(());
         }
         self.pace.wait().await;
-        match self.app.take_event(event).await {
+        match self.app.take_event(event, Asker::Listed).await {
             Err(error) if !error.is_temporary() => {
                 let reason = error.reason();
                 tracing::error!(event.id, reason, "an event of Stripe's is passed over");

@@ -167,18 +167,10 @@ impl Crowd {
     }
 }
 
-/// The value of a service's metric without labels.
-pub async fn metric(site: &Site, service: &str, name: &str) -> Result<u64> {
-    let admin = site.ready.services[service]["admin"].as_str().context("no address")?;
-    let text = site.http.get(format!("{admin}/metrics")).await?.text();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    Ok(line.with_context(|| format!("{service} has no {name}"))?.parse()?)
-}
-
 /// Waits until so many payments are heard of and cannot be told: the broker's trouble is there.
 pub async fn waiting(site: &Site, carts: usize) {
     eventually(LIMIT, "the events of so many carts wait", async || {
-        let depth = metric(site, "payment", "storefront_outbox_depth").await;
+        let depth = site.metric("payment", "storefront_outbox_depth").await;
         depth.is_ok_and(|depth| depth == carts as u64)
     })
     .await;
