@@ -4,6 +4,7 @@
 #[cfg(feature = "cel")]
 mod cel;
 mod documents;
+mod expansion;
 mod finding;
 mod locate;
 mod problem;

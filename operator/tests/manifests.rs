@@ -30,7 +30,13 @@ fn a_large_file_is_answered_at_once() {
     let head = "apiVersion: storefront.dev/v1alpha1\nkind: Storefront\nmetadata: {name: demo}\nspec:\n  payment: {sandbox: {}}\n";
     let many = |line: &dyn Fn(usize) -> String| (0..10_000).map(line).collect::<String>();
     let products = many(&|_| "    - {id: a, name: '', price: -1}\n".into());
+    let aliases = |text: usize, many: usize| {
+        let (text, many) = ("x".repeat(text), "*a, ".repeat(many));
+        format!("a: &a {text}\nb: [{many}]\n---\n{head}")
+    };
     for (what, text, is_right) in [
+        ("few aliases", aliases(1 << 10, 1 << 10), true),
+        ("a long text and many aliases of it", aliases(1 << 20, 1 << 18), false),
         ("many unknown fields", format!("{head}{}", many(&|n| format!("  field{n}: 1\n"))), false),
         ("many products", format!("{head}  catalog:\n    products:\n{products}"), false),
         ("many documents", format!("{head}{}", many(&|n| format!("---\na{n}: 1\n"))), true),

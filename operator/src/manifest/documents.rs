@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    MAX_BYTES, locate,
+    MAX_BYTES, expansion, locate,
     problem::{Problem, readable},
 };
 use crate::api::{API_VERSION, KIND};
@@ -52,6 +52,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Document<'_>>, Problem> {
         return Err(Problem::new(format!(
             "the file has {} bytes; a manifest may have at most {MAX_BYTES}",
             text.len()
+        )));
+    }
+    if !expansion::is_within(text, MAX_BYTES) {
+        return Err(Problem::new(format!(
+            "with its aliases (such as *name) written out the file has more than {MAX_BYTES} bytes, the most that a manifest may have: use fewer of them"
         )));
     }
     let mut documents = Vec::new();
