@@ -56,6 +56,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use crate::{api::Storefront, render::Options};
+use apply::contest::Contests;
 use cluster::{Cluster, FIELD_MANAGER};
 use context::{Context, Looks, Retries};
 use leader::Fence;
@@ -115,6 +116,7 @@ pub async fn run(run: Run, shutdown: impl Future<Output = ()> + Send + Sync + 's
         storefronts: controllers.iter().map(Controller::store).collect(),
         retries: Retries::default(),
         looks: Looks::default(),
+        contests: Contests::default(),
         begun: twins::Begun::default(),
         apis: std::sync::Mutex::default(),
     });

@@ -375,6 +375,17 @@ fn an_api_that_is_not_served_degrades_a_shop() {
 }
 
 #[test]
+fn what_somebody_else_changes_each_time_degrades_a_shop_that_works() {
+    let shop = Shop::sandbox();
+    let contested = vec!["somebody changes spec.replicas of Deployment demo-order".to_owned()];
+    let status = shop.applied(&Observed { contested, ..shop.well() });
+    assert_eq!(told(&status, "Degraded"), ("True", "Contested"));
+    assert_eq!(told(&status, "Ready"), ("True", "Running"));
+    let event = &events(Some(&shop.applied(&shop.well())), &status)[0];
+    assert!(event.warning && event.note.contains("somebody changes spec.replicas"), "{event:?}");
+}
+
+#[test]
 fn a_time_changes_only_with_its_status() {
     let mut shop = Shop::sandbox();
     let first = shop.applied(&shop.well());

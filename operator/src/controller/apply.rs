@@ -2,8 +2,12 @@
 //! wanted any more. Writes nothing when there is nothing to change.
 
 pub mod compare;
+pub mod contest;
 mod refused;
 
+use std::time::Instant;
+
+use contest::Contests;
 use kube::{
     ResourceExt,
     core::{ApiResource, DynamicObject},
@@ -49,6 +53,7 @@ pub async fn apply(
     uid: &str,
     objects: &[Object],
     live: &mut Live,
+    contests: &Contests,
     done: &mut Done,
 ) -> Result<(), Error> {
     // Before anything is written: half a shop is of no use to anybody.
@@ -58,12 +63,14 @@ pub async fn apply(
     let mut applied = Vec::new();
     for object in objects {
         hand_over_replicas(cluster, namespace, objects, object, live).await?;
-        if let Some(answer) = apply_one(cluster, namespace, object, live).await? {
+        let contest = (contests, uid);
+        if let Some(answer) = apply_one(cluster, namespace, object, live, contest).await? {
             applied.push(answer);
             done.writes += 1;
         }
         done.reached += 1;
     }
+    contests.keep_wanted(uid, objects);
     done.writes += prune(cluster, namespace, uid, objects, live).await?;
     for object in applied {
         live.put(object);
@@ -76,6 +83,7 @@ async fn apply_one(
     namespace: &str,
     object: &Object,
     live: &Live,
+    (contests, uid): (&Contests, &str),
 ) -> Result<Option<DynamicObject>, Error> {
     let wanted = with_hash(object)?;
     let (kind, name) = (object.kind(), object.name());
@@ -92,6 +100,9 @@ async fn apply_one(
             return Err(Error::Replacing { kind: kind.to_owned(), name: name.to_owned() });
         }
     }
+    if !contests.may_apply(uid, &wanted, there, Instant::now()) {
+        return Ok(None);
+    }
     let applied = match (cluster.apply(namespace, &resource, name, &wanted).await, there) {
         (Err(error), Some(there)) if error.is_refused() => {
             refused::make_room(cluster, namespace, &resource, there, &wanted, error).await?;
@@ -99,6 +110,7 @@ async fn apply_one(
         }
         (applied, _) => applied?,
     };
+    contests.applied(uid, &wanted, Instant::now());
     tracing::info!(object.kind = kind, object.name = name, "applied");
     Ok(Some(typed(applied, &resource)))
 }

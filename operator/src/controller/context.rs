@@ -18,6 +18,7 @@ use kube::{
 use crate::{
     api::Storefront,
     controller::{
+        apply::contest::Contests,
         cluster::{Cluster, answer},
         error::Error,
         observe,
@@ -50,6 +51,7 @@ pub struct Context {
     pub storefronts: Vec<Store<Storefront>>,
     pub retries: Retries,
     pub looks: Looks,
+    pub contests: Contests,
     pub begun: twins::Begun,
     pub apis: Mutex<Option<(Instant, Apis)>>,
 }
@@ -113,6 +115,7 @@ impl Context {
         retries.retain(|uid, _| uids.contains(uid));
         let mut looks = self.looks.0.lock().unwrap_or_else(PoisonError::into_inner);
         looks.retain(|uid, _| uids.contains(uid));
+        self.contests.keep_only(&uids);
         self.cluster.metrics.keep_only(&there.iter().map(|storefront| shop(storefront)).collect());
     }
 }

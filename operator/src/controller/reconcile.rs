@@ -120,7 +120,9 @@ async fn attempt(
     let look_again = context.looks.next(storefront).unwrap_or(RESYNC);
     let complete = attempt.observed.missing.is_empty() && attempt.observed.missing_apis.is_empty();
     let wait = if complete { RESYNC } else { RESYNC_MISSING };
-    let wait = wait.min(look_again);
+    let uid = storefront.uid().unwrap_or_default();
+    let (_, contested) = context.contests.of(&uid, Instant::now());
+    let wait = wait.min(look_again).min(contested.unwrap_or(RESYNC));
     Ok((Action::requeue(wait), Some(wait)))
 }
 
@@ -209,8 +211,11 @@ impl Work<'_> {
         let objects = info_span!("render").in_scope(|| render(&input));
         observe::unlabelled(cluster, namespace, &objects, live).await?;
         let uid = storefront.uid().unwrap_or_default();
-        let applied = apply(cluster, namespace, &uid, &objects, live, done);
-        applied.instrument(info_span!("apply")).await
+        let contests = &context.contests;
+        let applied = apply(cluster, namespace, &uid, &objects, live, contests, done);
+        let applied = applied.instrument(info_span!("apply")).await;
+        (observed.contested, _) = contests.of(&uid, Instant::now());
+        applied
     }
 }
 

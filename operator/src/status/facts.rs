@@ -28,6 +28,8 @@ pub struct Observed {
     pub topics: Vec<TopicTrouble>,
     /// APIs that the manifest needs and the cluster does not serve, such as `HTTPRoute`.
     pub missing_apis: Vec<MissingApi>,
+    /// Objects that somebody else changes each time they are put back, each in a sentence.
+    pub contested: Vec<String>,
 }
 
 impl Observed {

@@ -6,10 +6,10 @@ use super::{
     Observed, Outcome, TopicTrouble, Workload,
     condition::{Finding, Findings},
     reasons::{
-        API_MISSING, AS_EXPECTED, COMPLETE, DATABASE_READY, DEGRADED, EXTERNAL, FOUND, KAFKA_READY,
-        MISSING, NOT_CREATED, PAUSED, PROGRESSING, READY, RETRYING, ROLLING_OUT, RUNNING,
-        RUNS_AS_BEFORE, SCALED_TO_ZERO, SECRETS_READY, STARTING, TOPICS_READY, UNDER_REPLICATED,
-        UNREACHABLE, service_ready,
+        API_MISSING, AS_EXPECTED, COMPLETE, CONTESTED, DATABASE_READY, DEGRADED, EXTERNAL, FOUND,
+        KAFKA_READY, MISSING, NOT_CREATED, PAUSED, PROGRESSING, READY, RETRYING, ROLLING_OUT,
+        RUNNING, RUNS_AS_BEFORE, SCALED_TO_ZERO, SECRETS_READY, STARTING, TOPICS_READY,
+        UNDER_REPLICATED, UNREACHABLE, service_ready,
     },
 };
 use crate::{
@@ -192,6 +192,10 @@ fn degraded(findings: &Findings, outcome: &Outcome<'_>, observed: &Observed) -> 
     | Outcome::Failed { reason, message, passing: false, .. } = outcome
     {
         return Finding::new(DEGRADED, true, *reason, message);
+    }
+    // No other condition says it, and it may be why a part does not run.
+    if !observed.contested.is_empty() {
+        return Finding::new(DEGRADED, true, CONTESTED, observed.contested.join("; "));
     }
     let is_wrong = |finding: &&Finding| {
         let waits = [STARTING, NOT_CREATED, SCALED_TO_ZERO].contains(&finding.reason.as_str());

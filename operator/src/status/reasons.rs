@@ -38,6 +38,8 @@ pub const UNDER_REPLICATED: &str = "UnderReplicated";
 pub const LEADERLESS: &str = "Leaderless";
 /// It would be somebody else's, too.
 pub const CONFLICT: &str = "Conflict";
+/// Somebody else changes it each time it is put back.
+pub const CONTESTED: &str = "Contested";
 pub const API_MISSING: &str = "ApiMissing";
 
 /// The condition of one service, such as `PaymentReady`.

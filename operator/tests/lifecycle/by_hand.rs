@@ -2,7 +2,10 @@
 //! is theirs stays.
 
 use std::{
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -294,4 +297,47 @@ async fn a_secret_whose_disk_is_there_is_asked_for_and_taken_back() {
     let owners = before["Secret demo-database"]["metadata"]["managedFields"].clone();
     now.get_mut("Secret demo-database").unwrap()["metadata"]["managedFields"] = owners;
     assert_same(&now, &before, "after the Secret was brought back");
+}
+
+/// Another controller with another opinion, which writes as soon as the operator has: neither is told to stop, and the
+/// operator does not write for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_changes_it_back_each_time_is_named_and_met_ever_later() {
+    const THEIRS: &str = "example.com/other:1";
+    let (place, operator) = running(&json!({"payment": {"sandbox": {}}})).await;
+    let deployments: Api<Deployment> = place.api();
+    let image = |deployment: Deployment| {
+        deployment.spec.unwrap().template.spec.unwrap().containers[0].image.clone().unwrap()
+    };
+    let ours = image(deployments.get("demo-order").await.unwrap());
+    let restored = AtomicUsize::new(0);
+    let fights = async {
+        let patch = json!({"spec": {"template": {"spec": {"containers": [
+            {"name": "order", "image": THEIRS},
+        ]}}}});
+        let parameters = PatchParams { field_manager: Some("rival".into()), ..Default::default() };
+        loop {
+            deployments.patch("demo-order", &parameters, &Patch::Strategic(&patch)).await.unwrap();
+            until("the operator has put it back", async || {
+                image(deployments.get("demo-order").await.unwrap()) == ours
+            })
+            .await;
+            restored.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    let told = async {
+        until("the rival is named", async || place.says("Contested").await).await;
+        let status = place.shop().await.unwrap().status.unwrap();
+        status.condition("Degraded").unwrap().message.clone()
+    };
+    let message = tokio::select! { message = told => message, () = fights => unreachable!() };
+    assert_eq!(
+        message,
+        "rival changes spec.template.spec.containers[0].image of Deployment demo-order each time it is put back: have \
+         rival leave it alone"
+    );
+    // Five at once, and one more after a second; as fast as it can it would be tens.
+    let times = restored.load(Ordering::SeqCst);
+    assert!((5..=8).contains(&times), "put back {times} times");
+    operator.killed().await;
 }

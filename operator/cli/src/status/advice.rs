@@ -9,8 +9,8 @@ use storefront_operator::{
     reading,
     references::{self, Kind, Reference},
     status::reasons::{
-        API_MISSING, CONFLICT, DATABASE_READY, DEGRADED, KAFKA_READY, LEADERLESS, MISSING,
-        NOT_ASKED, NOT_CREATED, PAUSED, PROGRESSING, READY, SCALED_TO_ZERO, SECRETS_READY,
+        API_MISSING, CONFLICT, CONTESTED, DATABASE_READY, DEGRADED, KAFKA_READY, LEADERLESS,
+        MISSING, NOT_ASKED, NOT_CREATED, PAUSED, PROGRESSING, READY, SCALED_TO_ZERO, SECRETS_READY,
         STARTING, TOPICS_READY, UNDER_REPLICATED, UNREACHABLE,
     },
 };
@@ -215,9 +215,9 @@ impl Advice<'_> {
                 )],
             ),
             // Messages about the manifest, topics and brokers say what to write.
-            API_MISSING | CONFLICT | "FewerPartitions" | "MorePartitions" | "TooFewBrokers"
-            | "BrokersUnknown" | "OtherBrokers" | "OlderKafka" | "OtherPostgres" | "LostSecret"
-            | "Replacing" | "Unreadable" => said("", vec![]),
+            API_MISSING | CONFLICT | CONTESTED | "FewerPartitions" | "MorePartitions"
+            | "TooFewBrokers" | "BrokersUnknown" | "OtherBrokers" | "OlderKafka"
+            | "OtherPostgres" | "LostSecret" | "Replacing" | "Unreadable" => said("", vec![]),
             _ => said("", vec![format!("{k} describe storefront {name}")]),
         }
     }

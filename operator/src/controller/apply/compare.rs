@@ -59,6 +59,37 @@ fn is_shared(field: &str, wanted: &[Value]) -> bool {
     SHARED_LISTS.contains(&field) || (field == "ports" && wanted.iter().all(named))
 }
 
+/// The first field that is not as it is wanted, such as `spec.ports[0].port`; a list that is another one is told as a
+/// whole. `None`: everything is.
+pub fn difference(wanted: &Value, live: &Value) -> Option<String> {
+    (!holds(wanted, live)).then(|| deepest(wanted, live).trim_start_matches('.').to_owned())
+}
+
+fn deepest(wanted: &Value, live: &Value) -> String {
+    let found = match (wanted, live) {
+        (Value::Object(wanted), Value::Object(live)) => {
+            let differs = |(name, value): &(&String, &Value)| match live.get(*name) {
+                Some(live) => !field_holds(name, value, live),
+                None => !is_nothing(value),
+            };
+            // A note that we make of all the rest is not what somebody is after.
+            let mut differing: Vec<_> = wanted.iter().filter(differs).collect();
+            differing.sort_by_key(|(name, _)| *name == "metadata");
+            differing.first().map(|(name, value)| {
+                let deeper = live.get(*name).map(|live| deepest(value, live));
+                format!(".{name}{}", deeper.unwrap_or_default())
+            })
+        }
+        (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => {
+            let mut both = wanted.iter().zip(live).enumerate();
+            let other = both.find(|(_, (wanted, live))| !field_holds("", wanted, live));
+            other.map(|(index, (wanted, live))| format!("[{index}]{}", deepest(wanted, live)))
+        }
+        _ => None,
+    };
+    found.unwrap_or_default()
+}
+
 /// What the API server leaves out as well.
 pub fn is_nothing(value: &Value) -> bool {
     match value {
@@ -134,6 +165,26 @@ mod tests {
         assert!(holds(&named, &more));
         let fence = ports(json!([{"port": 1}]));
         assert!(!holds(&fence, &ports(json!([{"port": 1}, {"port": 2}]))));
+    }
+
+    #[test]
+    fn a_difference_is_told_by_its_field() {
+        let wanted = json!({
+            "metadata": {"annotations": {"hash": "1"}},
+            "spec": {"replicas": 2, "ports": [{"port": 1}, {"port": 2}], "cpu": "1000m"},
+        });
+        for (change, pointer, told) in [
+            (json!(1), "/spec/replicas", Some("spec.replicas")),
+            (json!(3), "/spec/ports/1/port", Some("spec.ports[1].port")),
+            (json!([]), "/spec/ports", Some("spec.ports")),
+            (json!("2"), "/metadata/annotations/hash", Some("metadata.annotations.hash")),
+            (json!({"replicas": 2, "cpu": "1"}), "/spec", Some("spec.ports")),
+            (json!("1"), "/spec/cpu", None),
+        ] {
+            let mut live = wanted.clone();
+            *live.pointer_mut(pointer).unwrap() = change;
+            assert_eq!(difference(&wanted, &live).as_deref(), told);
+        }
     }
 
     #[test]
