@@ -66,6 +66,12 @@ impl World {
                 }
                 Ok(())
             }
+            Fault::Outside(outside) => {
+                let (name, how) = outside.settings();
+                self.set_outside(Some((name, how))).await?;
+                tokio::time::sleep(lasts).await;
+                self.set_outside(None).await
+            }
             Fault::Ail { user } => self.ail(&load::user(user), lasts).await,
         }
     }

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,6 +23,10 @@ use crate::{
 pub struct Crowd {
     pub begun: AtomicUsize,
     pub done: AtomicUsize,
+    /// How often somebody had to ask again.
+    pub asked_again: AtomicUsize,
+    /// Until the slowest of them had what they came for.
+    pub longest_ms: AtomicU32,
 }
 
 /// What came of all carts.
@@ -63,8 +67,12 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
             let _turn = turn.await;
             crowd.begun.fetch_add(1, Ordering::Relaxed);
             let manner = Manner::of(seed, number);
-            let shopper = Shopper { world: &world, user: user(who), number, manner };
+            let (world, asked_again) = (&world, &crowd.asked_again);
+            let shopper = Shopper { world, asked_again, user: user(who), number, manner };
+            let came = Instant::now();
             let purchase = shopper.buy().await;
+            let took_ms = u32::try_from(came.elapsed().as_millis()).unwrap_or(u32::MAX);
+            crowd.longest_ms.fetch_max(took_ms, Ordering::Relaxed);
             crowd.done.fetch_add(1, Ordering::Relaxed);
             purchase
         });

@@ -33,6 +33,9 @@ pub struct Report {
     pub kills: usize,
     /// Instances that have ended by themselves, and were started again.
     pub ends: u32,
+    /// How often a shopper had to ask again, and how long one waited for all answers to a cart together.
+    pub asked_again: usize,
+    pub longest_s: f64,
     /// What had to happen for the faults to have bitten.
     pub bites: Bites,
     pub timeline: Vec<Line>,
@@ -60,18 +63,21 @@ pub struct Bites {
     pub parked: u64,
     /// How often a lease has passed to another instance.
     pub takeovers: u64,
+    /// Attempts to send a mail of which email did not hear what had become: each may be one mail more.
+    pub mails_unheard: usize,
     /// Garbage that was put among the payments.
     pub garbage: usize,
 }
 
 impl Bites {
     /// By name, for the table and for what is missing.
-    fn all(&self) -> [(&'static str, u64); 5] {
+    fn all(&self) -> [(&'static str, u64); 6] {
         [
             ("wire duplicates", self.wire_duplicates as u64),
             ("inbox hits", self.inbox_hits),
             ("parked events", self.parked),
             ("leases taken over", self.takeovers),
+            ("mails of which nobody heard", self.mails_unheard as u64),
             ("pieces of garbage", self.garbage as u64),
         ]
     }
@@ -84,6 +90,8 @@ pub struct Measured {
     pub inbox_hits: u64,
     pub parked: u64,
     pub ends: u32,
+    pub asked_again: usize,
+    pub longest_s: f64,
 }
 
 impl Report {
@@ -99,9 +107,10 @@ impl Report {
             inbox_hits: measured.inbox_hits,
             parked: measured.parked,
             takeovers: facts.takeovers,
+            mails_unheard: facts.unclear.values().sum(),
             garbage: facts.poison.len(),
         };
-        if options.orders >= BITES_FROM && !options.calm {
+        if options.orders >= BITES_FROM && !options.calm && options.without.is_none() {
             for (what, _) in bites.all().into_iter().filter(|(_, count)| *count == 0) {
                 verdict.toothless(what);
             }
@@ -129,6 +138,8 @@ impl Report {
             faults,
             kills: happened.iter().filter(|happened| happened.fault.is_kill()).count(),
             ends: measured.ends,
+            asked_again: measured.asked_again,
+            longest_s: measured.longest_s,
             bites,
             timeline: happened.iter().map(line).collect(),
             verdict,
@@ -163,7 +174,7 @@ impl fmt::Display for Report {
             let at = clock(std::time::Duration::from_secs_f64(*at_s));
             writeln!(f, "  {at}  {lasted_s:>5.1} s  {what}")?;
         }
-        let mut row = |name: &str, value: String| writeln!(f, "  {name:<34}{value:>10}");
+        let mut row = |name: &str, value: String| writeln!(f, "  {name:<38}{value:>8}");
         row("carts", self.carts.to_string())?;
         row("paid, by the ledger", self.paid.to_string())?;
         row("orders", self.orders.to_string())?;
@@ -175,6 +186,8 @@ impl fmt::Display for Report {
         for (name, count) in self.bites.all() {
             row(name, count.to_string())?;
         }
+        row("times that a shopper asked again", self.asked_again.to_string())?;
+        row("longest that one was at the till, s", format!("{:.1}", self.longest_s))?;
         row("seconds of load", format!("{:.0}", self.load_s))?;
         row("seconds until all was quiet", format!("{:.0}", self.quiet_s))?;
         for finding in &self.verdict.findings {

@@ -76,6 +76,8 @@ async fn under_load(world: &World, options: &Options, tell: &Teller) -> Result<R
         quiet_s: began.elapsed().as_secs_f64(),
         inbox_hits: counters.events("duplicate"),
         parked: counters.events("parked"),
+        asked_again: crowd.asked_again.load(Ordering::Relaxed),
+        longest_s: f64::from(crowd.longest_ms.load(Ordering::Relaxed)) / 1000.0,
         ends: world.members.iter().map(crate::member::Member::ends).sum(),
     };
     let facts = world.facts(bought, poison).await?;

@@ -5,6 +5,7 @@
 
 use std::{fmt, time::Duration};
 
+use serde_json::{Value, json};
 use storefront_contract::ServiceId;
 
 use crate::options::Options;
@@ -23,11 +24,13 @@ pub enum Lane {
     Database,
     /// An order that cannot be stored for a while.
     Orders,
+    /// Stripe and the mail server, which are somebody else's.
+    Outside,
 }
 
 impl Lane {
-    pub const ALL: [Self; 5] =
-        [Self::First, Self::Second, Self::Brokers, Self::Database, Self::Orders];
+    pub const ALL: [Self; 6] =
+        [Self::First, Self::Second, Self::Brokers, Self::Database, Self::Orders, Self::Outside];
 
     /// Between a fault's end and the next one, in ms.
     fn pause(self) -> std::ops::Range<u64> {
@@ -36,6 +39,7 @@ impl Lane {
             Self::Brokers => 5_000..14_000,
             Self::Database => 12_000..30_000,
             Self::Orders => 15_000..45_000,
+            Self::Outside => 6_000..18_000,
         }
     }
 }
@@ -54,6 +58,43 @@ pub enum Fault {
     Cable(Victim, Trouble),
     /// An order of this user's takes longer to store than a handler may: it is parked, and with it what comes after it.
     Ail { user: usize },
+    /// Stripe or the mail server does not do what it should.
+    Outside(Outside),
+}
+
+/// What those that are not the shop's do, as the stand-ins take it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    WebhooksLost,
+    StripeRefuses,
+    /// And has done what it was asked.
+    StripeHangs,
+    MailRefused,
+    /// And the mail is taken.
+    MailCut,
+}
+
+impl Outside {
+    pub const ALL: [Self; 5] = [
+        Self::WebhooksLost,
+        Self::StripeRefuses,
+        Self::StripeHangs,
+        Self::MailRefused,
+        Self::MailCut,
+    ];
+
+    /// For `PUT /control/faults`, beside what always is.
+    pub fn settings(self) -> (&'static str, Value) {
+        match self {
+            Self::WebhooksLost => ("webhooks", json!("drop")),
+            Self::StripeRefuses => ("api", json!({"status": 503, "share": 0.5})),
+            Self::StripeHangs => ("api", json!({"how": "hang", "applied": true, "share": 0.2})),
+            Self::MailRefused => {
+                ("smtp", json!({"reply": "421 4.3.2 later", "at": "mail", "share": 0.5}))
+            }
+            Self::MailCut => ("smtp", json!({"at": "end-of-data", "stored": true, "share": 0.2})),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +140,13 @@ impl fmt::Display for Fault {
             Self::Stop(victim) => write!(f, "{victim} stopped"),
             Self::Freeze(victim) => write!(f, "{victim} frozen"),
             Self::Ail { user } => write!(f, "no order of user-{user} can be stored"),
+            Self::Outside(outside) => f.write_str(match outside {
+                Outside::WebhooksLost => "webhooks are lost",
+                Outside::StripeRefuses => "Stripe answers half with 503",
+                Outside::StripeHangs => "Stripe does what it is asked, and says nothing",
+                Outside::MailRefused => "the mail server refuses half for now",
+                Outside::MailCut => "the mail server takes mails, and does not say so",
+            }),
             Self::Cable(victim, trouble) => {
                 match victim {
                     Victim::Instance(..) => write!(f, "{victim} to postgres: ")?,
@@ -180,6 +228,7 @@ fn draw_fault(lane: Lane, random: &mut fastrand::Rng, users: usize) -> (Fault, D
             _ => cable(Victim::Postgres, random, long),
         },
         Lane::Orders => (Fault::Ail { user: random.usize(..users) }, short),
+        Lane::Outside => (Fault::Outside(Outside::ALL[random.usize(..Outside::ALL.len())]), outage),
     }
 }
 
@@ -232,6 +281,7 @@ mod tests {
             for planned in all {
                 let lane = match planned.fault {
                     Fault::Ail { .. } => Lane::Orders,
+                    Fault::Outside(_) => Lane::Outside,
                     Fault::Kill(victim)
                     | Fault::Stop(victim)
                     | Fault::Freeze(victim)

@@ -1,6 +1,9 @@
 //! One cart, as a browser buys it: whatever is in the way is tried again with the same idempotency key, until it works.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use http::Request;
@@ -49,6 +52,8 @@ pub struct Purchase {
 /// One cart, to its end.
 pub struct Shopper<'a> {
     pub world: &'a World,
+    /// Counts.
+    pub asked_again: &'a AtomicUsize,
     pub user: String,
     pub number: usize,
     pub manner: Manner,
@@ -90,7 +95,7 @@ impl Shopper<'_> {
                 let answer = reply.json()?;
                 return Ok(answer["id"].as_str().context("no session's id")?.to_owned());
             }
-            tokio::time::sleep(PAUSE).await;
+            self.pause().await;
         }
     }
 
@@ -115,13 +120,18 @@ impl Shopper<'_> {
     async fn come_back(&self, session: &str) -> Result<()> {
         let url = format!("{}/payment/verify?session_id={session}", self.world.public);
         loop {
-            if let Some(reply) = taken(self.world.http.get(&url).await)?
-                && reply.json()?["status"] == "paid"
-            {
-                return Ok(());
+            match taken(self.world.http.get(&url).await)? {
+                Some(reply) if reply.json()?["status"] == "paid" => return Ok(()),
+                // Not yet heard of: the page looks again by itself.
+                Some(_) => tokio::time::sleep(PAUSE).await,
+                None => self.pause().await,
             }
-            tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    async fn pause(&self) {
+        self.asked_again.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

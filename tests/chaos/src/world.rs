@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use storefront_contract::{Names, ServiceId, Topic};
 use storefront_testkit::{
     Cluster, Http, Instance, Kafka, Postgres, PostgresOptions, Wire, create_replicated_topics,
@@ -23,8 +23,6 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const SECRET: &str = "whsec_chaos0123456789abcdef";
 const CATALOG: &str = r#"{"products": [{"id": "phone", "name": "Nova 5G", "price": 1899900},
     {"id": "chai", "name": "Masala chai", "price": 24900}]}"#;
-/// Stripe takes a while, sends some news twice, and some late.
-const STRIPE: &str = r#"{"api_delay_ms": 60, "webhooks": "duplicate", "webhook_share": 0.2, "webhook_jitter_ms": 400}"#;
 /// Which variable takes a guard out, in a build with failpoints.
 const WITHOUT: &str = "STOREFRONT_WITHOUT";
 
@@ -87,9 +85,6 @@ impl World {
             asked.is_ok_and(|reply| reply.status == 200)
         })
         .await;
-        let faults = serde_json::from_str(STRIPE)?;
-        http.put_json(format!("{base}/control/faults"), &faults).await?.expect_status(200)?;
-
         let mut databases = BTreeMap::new();
         for service in ServiceId::ALL.into_iter().filter(|service| *service != ServiceId::Gateway) {
             databases.insert(service, postgres.database().await?);
@@ -110,7 +105,7 @@ impl World {
         for member in &members {
             member.instance.ready(&http).await?;
         }
-        Ok(Self {
+        let world = Self {
             kafka: Arc::new(cluster),
             kafka_wires,
             postgres,
@@ -122,7 +117,24 @@ impl World {
             http,
             _sandbox: sandbox,
             _folder: folder,
-        })
+        };
+        world.set_outside(None).await?;
+        Ok(world)
+    }
+
+    /// How Stripe is, and the mail server: Stripe always takes a while, sends some news twice, and some late.
+    pub async fn set_outside(&self, more: Option<(&str, Value)>) -> Result<()> {
+        let mut faults = json!({
+            "api_delay_ms": 60, "webhooks": "duplicate", "webhook_share": 0.2, "webhook_jitter_ms": 400,
+        });
+        if let Some((name, how)) = more {
+            faults[name] = how;
+            // Whatever becomes of webhooks then becomes of all.
+            faults["webhook_share"] = json!(if name == "webhooks" { 1.0 } else { 0.2 });
+        }
+        let url = format!("{}/control/faults", self.stripe);
+        self.http.put_json(url, &faults).await?.expect_status(200)?;
+        Ok(())
     }
 
     pub fn member(&self, service: ServiceId, number: usize) -> Result<&Member> {
@@ -266,6 +278,6 @@ impl Servers {
 }
 
 /// A cart that costs something else each time.
-pub fn cart(number: usize) -> serde_json::Value {
+pub fn cart(number: usize) -> Value {
     json!([{"id": "phone", "quantity": 1 + number % 3}, {"id": "chai", "quantity": 1 + number % 7}])
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Loaded machines take long to start a JVM; a healthy one needs 4 s.
-const START_LIMIT: Duration = Duration::from_secs(90);
+const START_LIMIT: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// New ports are taken when another process was faster.
 const START_ATTEMPTS: usize = 3;
