@@ -59,7 +59,8 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
     for number in 0..options.orders as usize {
         tokio::time::sleep_until(next).await;
         next += pause;
-        let who = random.usize(..users);
+        let is_regular = random.u8(..5) < 2;
+        let who = random.usize(..if is_regular { options.regulars() } else { users });
         let (world, crowd, seed) = (world.clone(), Arc::clone(crowd), options.seed);
         // Whoever comes first stands first in it.
         let turn = Arc::clone(&turns[who]).lock_owned();

@@ -52,4 +52,9 @@ impl Options {
     pub fn users(&self) -> usize {
         (self.rate as usize * 3).clamp(20, 1_000)
     }
+
+    /// How many of them are regular customers, who buy two of five carts: each has several events on its way at once.
+    pub fn regulars(&self) -> usize {
+        (self.users() / 10).max(1)
+    }
 }

@@ -56,7 +56,7 @@ pub enum Fault {
     /// Something becomes of the cable to a victim: of an instance, its own one to the database; of a broker, the one to all
     /// services.
     Cable(Victim, Trouble),
-    /// An order of this user's takes longer to store than a handler may: it is parked, and with it what comes after it.
+    /// An order of this regular customer's takes longer to store than a handler may: it is parked, and with it what comes after it.
     Ail { user: usize },
     /// Stripe or the mail server does not do what it should.
     Outside(Outside),
@@ -186,14 +186,14 @@ fn draw_lane(lane: Lane, options: &Options) -> Vec<Planned> {
     let pause = lane.pause();
     let mut at = Duration::from_millis(random.u64(..pause.end / 2));
     while at < end {
-        let (fault, lasts) = draw_fault(lane, &mut random, options.users());
+        let (fault, lasts) = draw_fault(lane, &mut random, options.regulars());
         planned.push(Planned { lane, at, lasts, fault });
         at += lasts + Duration::from_millis(random.u64(pause.clone()));
     }
     planned
 }
 
-fn draw_fault(lane: Lane, random: &mut fastrand::Rng, users: usize) -> (Fault, Duration) {
+fn draw_fault(lane: Lane, random: &mut fastrand::Rng, regulars: usize) -> (Fault, Duration) {
     let mut ms = |range| Duration::from_millis(random.u64(range));
     let (short, long, outage) = (ms(200..2_500), ms(1_000..6_000), ms(2_000..7_000));
     // Longer than a lease, so that the other instance takes over, and this one comes back and does not know.
@@ -227,7 +227,7 @@ fn draw_fault(lane: Lane, random: &mut fastrand::Rng, users: usize) -> (Fault, D
             60..75 => (Fault::Freeze(Victim::Postgres), long),
             _ => cable(Victim::Postgres, random, long),
         },
-        Lane::Orders => (Fault::Ail { user: random.usize(..users) }, short),
+        Lane::Orders => (Fault::Ail { user: random.usize(..regulars) }, short),
         Lane::Outside => (Fault::Outside(Outside::ALL[random.usize(..Outside::ALL.len())]), outage),
     }
 }
