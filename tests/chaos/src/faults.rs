@@ -21,13 +21,22 @@ const IN_SYNC_LIMIT: Duration = Duration::from_secs(180);
 const PARKED_LIMIT: Duration = Duration::from_secs(45);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// An order of an ailing user takes longer than the runtime lets a handler work (10 s), and less than the database lets a
-/// statement (30 s): a failure of one event, which is not the database's, and passes.
+/// The first order of an ailing user that comes takes longer than the runtime lets a handler work (10 s), and less than the
+/// database lets a statement (30 s): a failure of one event, which is not the database's, and passes. Those behind it could be
+/// stored at once, and have to wait for it. Which order it is must outlive the transaction that fails: a sequence does.
 pub const AILING: &str = "
 CREATE TABLE public.ailing (user_id TEXT PRIMARY KEY);
-CREATE FUNCTION public.ail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE SEQUENCE public.ailing_order;
+CREATE FUNCTION public.ail() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE number BIGINT := (hashtext(NEW.session_id) & 2147483647)::BIGINT + 1;
+BEGIN
     IF EXISTS (SELECT 1 FROM public.ailing WHERE user_id = NEW.user_id) THEN
-        PERFORM pg_sleep(10.5);
+        IF NOT (SELECT is_called FROM public.ailing_order) THEN
+            PERFORM setval('public.ailing_order', number);
+        END IF;
+        IF number = (SELECT last_value FROM public.ailing_order) THEN
+            PERFORM pg_sleep(10.5);
+        END IF;
     END IF;
     RETURN NEW;
 END $$;
@@ -138,7 +147,10 @@ impl World {
 
     /// Lasts until an order of theirs was parked, and a moment longer.
     async fn ail(&self, user: &str, lasts: Duration) -> Result<()> {
-        self.tell_until_heard(&format!("INSERT INTO public.ailing VALUES ('{user}')")).await?;
+        let begin = format!(
+            "SELECT setval('public.ailing_order', 1, false); INSERT INTO public.ailing VALUES ('{user}')"
+        );
+        self.tell_until_heard(&begin).await?;
         let deadline = Instant::now() + PARKED_LIMIT;
         let is_parked = async || {
             let parked = self.ask(ServiceId::Order, "SELECT count(*) FROM parked").await;

@@ -139,7 +139,7 @@ impl fmt::Display for Fault {
             Self::Kill(victim) => write!(f, "{victim} killed"),
             Self::Stop(victim) => write!(f, "{victim} stopped"),
             Self::Freeze(victim) => write!(f, "{victim} frozen"),
-            Self::Ail { user } => write!(f, "no order of user-{user} can be stored"),
+            Self::Ail { user } => write!(f, "an order of user-{user} cannot be stored"),
             Self::Outside(outside) => f.write_str(match outside {
                 Outside::WebhooksLost => "webhooks are lost",
                 Outside::StripeRefuses => "Stripe answers half with 503",
