@@ -10,7 +10,7 @@ use storefront_contract::{Names, ServiceId, Topic};
 
 use crate::{
     facts::{Facts, Told},
-    shopper::Manner,
+    shopper::{Manner, Purchase},
 };
 
 /// Of each kind of finding so many are told in words.
@@ -201,16 +201,19 @@ fn order_of_events(facts: &Facts, verdict: &mut Verdict) {
         .map(|(place, event)| (event.session.as_str(), place))
         .collect();
     for purchases in facts.bought.by_user.values() {
-        let mut latest: Option<usize> = None;
+        let mut latest: Option<(usize, &Purchase)> = None;
         for purchase in purchases {
             let Some(place) = places.get(purchase.session.as_str()).copied() else { continue };
-            if latest.is_some_and(|latest| place < latest) {
-                let words = format!("{} is told of before an earlier one", purchase.session);
+            if let Some((after, earlier)) = latest
+                && place < after
+            {
+                let (id, earlier) = (&purchase.session, &earlier.session);
+                let words = format!("{}: {id} is told of before {earlier}", purchase.user);
                 verdict.find(Kind::Wrong, &words);
             }
             // What was not waited for may be told of at any later time.
-            if purchase.manner == Manner::Returns {
-                latest = latest.max(Some(place));
+            if purchase.manner == Manner::Returns && latest.is_none_or(|(after, _)| after < place) {
+                latest = Some((place, purchase));
             }
         }
     }

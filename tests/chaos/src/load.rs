@@ -62,14 +62,14 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
         let is_regular = random.u8(..5) < 2;
         let who = random.usize(..if is_regular { options.regulars() } else { users });
         let (world, crowd, seed) = (world.clone(), Arc::clone(crowd), options.seed);
-        // Whoever comes first stands first in it.
         let turn = Arc::clone(&turns[who]).lock_owned();
         tasks.spawn(async move {
             let _turn = turn.await;
-            crowd.begun.fetch_add(1, Ordering::Relaxed);
+            // Tasks do not come to their turn in the order in which they were begun: the order that counts is this one.
+            let place = crowd.begun.fetch_add(1, Ordering::SeqCst);
             let manner = Manner::of(seed, number);
             let (world, asked_again) = (&world, &crowd.asked_again);
-            let shopper = Shopper { world, asked_again, user: user(who), number, manner };
+            let shopper = Shopper { world, asked_again, user: user(who), place, number, manner };
             let came = Instant::now();
             let purchase = shopper.buy().await;
             let took_ms = u32::try_from(came.elapsed().as_millis()).unwrap_or(u32::MAX);
@@ -85,7 +85,7 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
         bought.note(ended);
     }
     for purchases in bought.by_user.values_mut() {
-        purchases.sort_by_key(|purchase| purchase.number);
+        purchases.sort_by_key(|purchase| purchase.place);
     }
     bought
 }

@@ -43,6 +43,9 @@ impl Manner {
 /// What came of a cart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purchase {
+    /// Among all that were begun.
+    pub place: usize,
+    /// Of the cart.
     pub number: usize,
     pub user: String,
     pub session: String,
@@ -55,6 +58,7 @@ pub struct Shopper<'a> {
     /// Counts.
     pub asked_again: &'a AtomicUsize,
     pub user: String,
+    pub place: usize,
     pub number: usize,
     pub manner: Manner,
 }
@@ -77,7 +81,8 @@ impl Shopper<'_> {
             .with_context(|| format!("still not served after {LIMIT:?}"))
             .and_then(|bought| bought)
             .with_context(|| format!("cart {} of {}", self.number, self.user))?;
-        Ok(Purchase { number: self.number, user: self.user, session, manner: self.manner })
+        let Self { user, place, number, manner, .. } = self;
+        Ok(Purchase { place, number, user, session, manner })
     }
 
     async fn check_out(&self) -> Result<String> {

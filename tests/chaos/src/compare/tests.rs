@@ -12,6 +12,7 @@ fn facts() -> Facts {
         let (user, session) = (format!("user-{}", number % 2), format!("cs_{number}"));
         let amount = 100 + i64::try_from(number).unwrap();
         let purchase = Purchase {
+            place: number,
             number,
             user: user.clone(),
             session: session.clone(),
