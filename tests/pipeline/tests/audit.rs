@@ -109,7 +109,9 @@ async fn gaps_made_by_hand_are_found_and_closed_and_twice_changes_nothing() -> R
     let told = || {
         let mut told = read_topics(shop.brokers(), &TOPICS)?;
         // Partitions are read in any order.
-        told.values_mut().for_each(|it| it.sort_by_key(|letter| (letter.partition, letter.offset)));
+        for letters in told.values_mut() {
+            letters.sort_by_key(|letter| (letter.partition, letter.offset));
+        }
         anyhow::Ok(told)
     };
     let counts = || told().map(|all| TOPICS.map(|topic| all[topic].len()));
