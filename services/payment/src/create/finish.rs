@@ -17,8 +17,9 @@ use crate::{
     stripe::{StripeError, objects::Session, requests::NewSession},
 };
 
-/// Most keys for one row. A key is spent only by a stored failure of Stripe's.
-const KEYS_MAX: i64 = 10;
+/// Most keys that one call spends. A key is spent only by a stored failure of Stripe's; whoever comes
+/// next begins with a new one, so that an hour of such failures leaves no payment without a way on.
+const KEYS_MAX: u32 = 5;
 /// After a failure of Stripe's that will pass, the next one to try may come this soon.
 const COOL_DOWN_MS: i64 = 1_000;
 
@@ -53,29 +54,37 @@ impl App {
             return self.refuse(payment, "cart_too_big".into()).await;
         };
         let mut payment = payment;
+        let mut spent = 0;
         loop {
             match self.stripe.create(&prepared, &payment.stripe_key(), deadline).await {
                 Ok(session) => {
                     failpoint::reach(ServiceId::Payment, Step::SessionMade);
                     return self.store_session(payment, session).await;
                 }
-                Err(StripeError::KeySpent { status, .. }) if payment.attempt < KEYS_MAX => {
-                    tracing::warn!(payment.id, status, "Stripe's answer for a key is useless");
+                Err(error @ StripeError::KeySpent { .. }) => {
+                    tracing::warn!(payment.id, %error, "Stripe's answer for a key is useless");
                     if !self.payments.next_attempt(&payment.id, payment.attempt).await? {
                         return self.reread(payment).await;
                     }
                     payment.attempt += 1;
+                    spent += 1;
+                    if spent == KEYS_MAX {
+                        return self.later(payment, error).await;
+                    }
                 }
                 Err(error) if error.is_permanent() => {
                     tracing::error!(payment.id, %error, "Stripe refuses a session");
                     return self.refuse(payment, error.code().to_owned()).await;
                 }
-                Err(error) => {
-                    self.payments.let_go(&payment.id, cool_down_ms(&payment, &error)).await?;
-                    return Err(CreateError::Stripe(error));
-                }
+                Err(error) => return self.later(payment, error).await,
             }
         }
+    }
+
+    /// The failure will pass: the row is left for the next one to try.
+    async fn later(&self, payment: Payment, error: StripeError) -> Result<Finished, CreateError> {
+        self.payments.let_go(&payment.id, cool_down_ms(&payment, &error)).await?;
+        Err(CreateError::Stripe(error))
     }
 
     async fn store_session(

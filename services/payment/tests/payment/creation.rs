@@ -16,6 +16,7 @@ on_both! {
     carts_that_come_at_once_keep_their_own_rows
     a_crash_between_stripe_and_the_row_ends_in_the_same_session
     a_stored_failure_of_stripes_needs_another_key
+    as_many_stored_failures_as_may_be_leave_a_way_on
     stripe_is_down_and_comes_back
     a_creation_does_not_wait_for_all_sessions_that_are_due
     a_form_leads_to_the_payment_or_back_to_the_cart
@@ -178,6 +179,24 @@ async fn a_stored_failure_of_stripes_needs_another_key(on: On) -> anyhow::Result
     assert_eq!(shop.sandbox.sessions().await?.len(), sessions.len());
     let spent = r#"storefront_stripe_calls_total{call="create_session",result="key-spent"}"#;
     assert!(shop.metric(spent).await? > 0);
+    shop.close().await
+}
+
+async fn as_many_stored_failures_as_may_be_leave_a_way_on(on: On) -> anyhow::Result<()> {
+    let shop = Shop::open(on).await?;
+    shop.sandbox.set_faults(broken(1.0, 500, true, false));
+    let body = phone("u-1");
+    eventually(SOON, "a dozen keys are spent", async || {
+        let reply = shop.post(&body, Some("k")).await;
+        assert!(reply.is_ok_and(|reply| [409, 502, 503].contains(&reply.status)));
+        let rows = shop.sql("SELECT attempt FROM payments", &[]).await;
+        rows.is_ok_and(|rows| rows[0].int("attempt").is_ok_and(|spent| spent > 12))
+    })
+    .await;
+    shop.sandbox.set_faults(FaultSettings::default());
+    let session = insist(&shop, &body, "k").await;
+    let ledger = shop.sandbox.sessions().await?;
+    assert_eq!(ledger.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), [session]);
     shop.close().await
 }
 
