@@ -255,11 +255,11 @@ async fn a_stripe_that_hangs_holds_nobody_longer_than_ten_seconds() -> anyhow::R
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_of_all_calls_are_refused_for_now_and_every_shopper_gets_a_session()
--> anyhow::Result<()> {
+async fn many_calls_are_refused_for_now_and_every_shopper_gets_a_session() -> anyhow::Result<()> {
     let seed = seed();
     let shop = Shop::open(On::Sqlite).await?;
-    shop.sandbox.set_faults(FaultSettings { seed: Some(seed), ..broken(0.5, 429, false, false) });
+    // Ten seconds are a dozen attempts; that all of one shopper's are refused happens in one of 3,000 runs.
+    shop.sandbox.set_faults(FaultSettings { seed: Some(seed), ..broken(0.4, 429, false, false) });
     let posts = (0..20).map(|number| shop.checkout_of(number));
     let sessions = futures_util::future::try_join_all(posts).await?;
     assert_eq!(shop.sandbox.sessions().await?.len(), sessions.len());
