@@ -104,10 +104,15 @@ pub fn read_topics(
                 letters.entry(message.topic().to_owned()).or_default().push(Letter::read(&message));
             }
             Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
-            // One of several brokers is away: the others have copies.
+            // One of several brokers is away: the others have copies. While there is a connection to no other yet, it
+            // is "all" that are away.
             Some(Err(error))
-                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BrokerTransportFailure) => {
-            }
+                if matches!(
+                    error.rdkafka_error_code(),
+                    Some(
+                        RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown
+                    )
+                ) => {}
             Some(Err(error)) => return Err(error.into()),
             None => {}
         }
