@@ -59,7 +59,7 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
     for number in 0..options.orders as usize {
         tokio::time::sleep_until(next).await;
         next += pause;
-        let is_regular = random.u8(..5) < 2;
+        let is_regular = random.u8(..5) == 0;
         let who = random.usize(..if is_regular { options.regulars() } else { users });
         let (world, crowd, seed) = (world.clone(), Arc::clone(crowd), options.seed);
         let turn = Arc::clone(&turns[who]).lock_owned();

@@ -53,7 +53,7 @@ impl Options {
         (self.rate as usize * 3).clamp(20, 1_000)
     }
 
-    /// How many of them are regular customers, who buy two of five carts: each has several events on its way at once.
+    /// How many of them are regular customers, who buy one of five carts: each has several events on its way at once.
     pub fn regulars(&self) -> usize {
         (self.users() / 10).max(1)
     }

@@ -27,6 +27,9 @@ use crate::{
     world::World,
 };
 
+/// How often it is said how far it is.
+const STAYS_EVERY_S: u64 = 30;
+
 /// Starts a shop, lets shoppers and faults in, mends everything, waits, and compares.
 pub async fn run(options: &Options) -> Result<Report> {
     let tell = Teller::default();
@@ -85,13 +88,17 @@ async fn under_load(world: &World, options: &Options, tell: &Teller) -> Result<R
     Ok(Report::new(options, &facts, &timeline.all(), &measured, compare(&facts)))
 }
 
-/// Tells it again and again, for as long as it is awaited.
+/// Tells it again and again, for as long as it is awaited: in the last line of a terminal, and now and then in a line that stays.
 async fn how_far(tell: &Teller, crowd: &Crowd, carts: usize) {
-    loop {
+    for second in 1_u64.. {
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let (begun, done) =
             (crowd.begun.load(Ordering::Relaxed), crowd.done.load(Ordering::Relaxed));
-        tell.progress(&format!("{done} of {carts} carts, {} at the till", begun - done));
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let words = format!("{done} of {carts} carts, {} at the till", begun - done);
+        tell.progress(&words);
+        if second.is_multiple_of(STAYS_EVERY_S) {
+            tell.say(&words);
+        }
     }
 }
 

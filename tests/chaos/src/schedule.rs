@@ -35,11 +35,11 @@ impl Lane {
     /// Between a fault's end and the next one, in ms.
     fn pause(self) -> std::ops::Range<u64> {
         match self {
-            Self::First | Self::Second => 1_500..6_000,
-            Self::Brokers => 5_000..14_000,
-            Self::Database => 12_000..30_000,
+            Self::First | Self::Second => 4_000..12_000,
+            Self::Brokers => 8_000..22_000,
+            Self::Database => 15_000..40_000,
             Self::Orders => 15_000..45_000,
-            Self::Outside => 6_000..18_000,
+            Self::Outside => 8_000..22_000,
         }
     }
 }
@@ -236,7 +236,8 @@ fn cable(victim: Victim, random: &mut fastrand::Rng, lasts: Duration) -> (Fault,
     let trouble = match random.u8(..4) {
         0 => Trouble::Slow { by_ms: random.u64(20..150) },
         1 => Trouble::Reset,
-        2 => Trouble::HalfOpen,
+        // Where a firewall forgets all connections to the database at once, nobody is served until the limit of a statement (35 s).
+        2 if victim != Victim::Postgres => Trouble::HalfOpen,
         _ => Trouble::Dead,
     };
     // What is cut is cut at once.

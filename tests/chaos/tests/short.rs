@@ -11,6 +11,6 @@ async fn nothing_is_lost_or_doubled_while_everything_is_killed() -> Result<()> {
     let report = run(&options).await?;
     println!("{report}");
     ensure!(report.holds(), "{}", report.last_line());
-    ensure!(report.kills > 0 && report.paid > 200, "it was too quiet: {report}");
+    ensure!(report.timeline.len() >= 3 && report.paid > 200, "it was too quiet: {report}");
     Ok(())
 }
