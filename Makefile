@@ -152,13 +152,17 @@ bench-pipeline: ## Measure the services beside nginx and Node; ONLY= gateway, ch
 	cargo build --release $(foreach name,bench gateway payment order email analytics sandbox,--package storefront-$(name))
 	$(or $(CARGO_TARGET_DIR),target)/release/storefront-bench $(if $(ONLY),--only $(ONLY)) $(ARGS) --into docs/benchmarks.md
 
-# Some minutes; hours with more carts. The services with their failpoints, so that WITHOUT= can take a guard out.
+# Some minutes; hours with more carts. The services with their failpoints where WITHOUT= takes a guard out.
+chaos_profile := $(if $(RELEASE),release,debug)
 .PHONY: chaos
-chaos: ## Kill everything at random under load: is anything lost or doubled? SEED= ORDERS= RATE= WITHOUT= ARGS=
-	cargo build --workspace --all-features \
-	    $(foreach name,chaos gateway payment order email analytics sandbox,--bin storefront-$(name))
-	$(or $(CARGO_TARGET_DIR),target)/debug/storefront-chaos $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) \
-	    $(if $(RATE),--rate $(RATE)) $(if $(WITHOUT),--without $(WITHOUT)) $(ARGS)
+chaos: $(if $(filter node,$(SHOP)),chaos-node) ## Break everything under load: is anything lost or doubled? SEED= ORDERS= RATE= SCENARIO= LASTS= TIMES= WITHOUT= SHOP=node RELEASE=1 ARGS=
+	cargo build $(if $(RELEASE),--release $(if $(WITHOUT),--all-features),--workspace --all-features) \
+	    $(foreach name,chaos gateway payment order email analytics sandbox,--package storefront-$(name))
+	$(or $(CARGO_TARGET_DIR),target)/$(chaos_profile)/storefront-chaos $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) \
+	    $(if $(RATE),--rate $(RATE)) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(LASTS),--lasts $(LASTS)) \
+	    $(if $(TIMES),--times $(TIMES)) $(if $(WITHOUT),--without $(WITHOUT)) $(if $(SHOP),--shop $(SHOP)) $(ARGS)
+.PHONY: chaos-node
+chaos-node: tests/bench/node/node_modules/.package-lock.json
 
 .PHONY: check
 check: $(deny) $(actionlint) ## Formatting, lints, licences

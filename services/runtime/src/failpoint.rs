@@ -146,6 +146,15 @@ pub enum Guard {
 }
 
 impl Guard {
+    /// Each of them.
+    pub const ALL: [Self; 5] =
+        [Self::Inbox, Self::Outbox, Self::IdempotencyKey, Self::Offsets, Self::KeyLock];
+
+    /// The guard of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|guard| guard.name() == name)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Inbox => "inbox",

@@ -12,6 +12,7 @@ use crate::{
     load::Bought,
     poison::Place,
     quiet::WAITING,
+    scenario::Excuses,
     world::{World, topics},
 };
 
@@ -68,10 +69,17 @@ pub struct Facts {
     pub unclear: BTreeMap<String, usize>,
     /// How often leases have passed to another instance.
     pub takeovers: u64,
+    /// What is to be forgiven.
+    pub excuses: Excuses,
 }
 
 impl World {
-    pub async fn facts(&self, bought: Bought, poison: BTreeSet<Place>) -> Result<Facts> {
+    pub async fn facts(
+        &self,
+        bought: Bought,
+        poison: BTreeSet<Place>,
+        excuses: Excuses,
+    ) -> Result<Facts> {
         let brokers = self.kafka.bootstrap().to_owned();
         let read = move || {
             let names = topics();
@@ -111,11 +119,12 @@ impl World {
             waiting,
             unclear: self.unclear().await?,
             takeovers,
+            excuses,
         })
     }
 
     /// Rows of a text and a number.
-    async fn pairs(&self, service: ServiceId, query: &str) -> Result<Vec<(String, i64)>> {
+    pub async fn pairs(&self, service: ServiceId, query: &str) -> Result<Vec<(String, i64)>> {
         let text = self.ask(service, query).await?;
         let pair = |line: &str| {
             let (name, number) = line.rsplit_once('|').context("no pair")?;

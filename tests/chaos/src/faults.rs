@@ -138,10 +138,13 @@ impl World {
         Ok(match victim {
             Victim::Instance(service, number) => {
                 let member = self.member(service, number)?;
-                vec![member.database.as_ref().context("it has no database")?]
+                vec![&member.database.as_ref().context("it has no database")?.wire]
             }
             Victim::Broker(number) => vec![&self.kafka_wires[number - 1]],
-            Victim::Postgres => self.members.iter().filter_map(|it| it.database.as_ref()).collect(),
+            Victim::Postgres => {
+                let cables = self.members.iter().filter_map(|it| it.database.as_ref());
+                cables.map(|cable| &cable.wire).collect()
+            }
         })
     }
 

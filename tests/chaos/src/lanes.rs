@@ -1,7 +1,7 @@
 //! Runs the schedule: every lane by itself, its faults one after the other at their times or as soon as the one before is over.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -10,18 +10,20 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use crate::{
-    schedule::{Fault, Lane, Planned},
+    schedule::{Lane, Planned},
     tell::Teller,
     world::World,
 };
 
 /// A fault that was done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Happened {
     /// From the load's begin.
     pub at: Duration,
     pub lasted: Duration,
-    pub fault: Fault,
+    pub what: String,
+    /// Whether it ended a process at once.
+    pub is_kill: bool,
 }
 
 /// What has happened so far, in the order of the ends.
@@ -29,7 +31,7 @@ pub struct Happened {
 pub struct Timeline(Mutex<Vec<Happened>>);
 
 impl Timeline {
-    fn note(&self, happened: Happened) {
+    pub fn note(&self, happened: Happened) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(happened);
     }
 
@@ -47,7 +49,7 @@ pub async fn run(
     world: &World,
     schedule: &[Planned],
     tell: &Teller,
-    timeline: &Arc<Timeline>,
+    timeline: &Timeline,
     load_is_over: impl Fn() -> bool,
 ) -> Result<()> {
     let (began, load_is_over) = (Instant::now(), &load_is_over);
@@ -61,7 +63,8 @@ pub async fn run(
             tell.say(&planned.fault.to_string());
             world.suffer(planned).await.with_context(|| planned.fault.to_string())?;
             let lasted = began.elapsed().saturating_sub(at);
-            timeline.note(Happened { at, lasted, fault: planned.fault });
+            let (what, is_kill) = (planned.fault.to_string(), planned.fault.is_kill());
+            timeline.note(Happened { at, lasted, what, is_kill });
         }
         anyhow::Ok(())
     };

@@ -17,6 +17,8 @@ pub struct Session {
     /// In minor units.
     pub amount: i64,
     pub user: String,
+    /// Unix time, in seconds.
+    pub created: i64,
 }
 
 impl World {
@@ -34,6 +36,7 @@ impl World {
                     is_paid: entry["state"] == "paid",
                     amount: entry["amountTotal"].as_i64().context("no amount")?,
                     user: text(&entry["metadata"]["userId"]),
+                    created: entry["created"].as_i64().context("no time")?,
                 };
                 sessions.insert(id, session);
             }
@@ -46,13 +49,22 @@ impl World {
 
     /// How often each mail came, by its `Message-ID`.
     pub async fn mails(&self) -> Result<BTreeMap<String, usize>> {
+        self.mails_by(|mail| text(&mail["MessageID"])).await
+    }
+
+    /// How many mails came to each address.
+    pub async fn recipients(&self) -> Result<BTreeMap<String, usize>> {
+        self.mails_by(|mail| text(&mail["To"][0]["Address"])).await
+    }
+
+    async fn mails_by(&self, name: fn(&Value) -> String) -> Result<BTreeMap<String, usize>> {
         let (mut mails, mut start) = (BTreeMap::new(), 0);
         loop {
             let url = format!("{}/api/v1/messages?limit={PAGE}&start={start}", self.inbox);
             let told = self.http.get(url).await?.expect_status(200)?.json()?;
             let page = told["messages"].as_array().context("no messages")?;
             for mail in page {
-                *mails.entry(text(&mail["MessageID"])).or_default() += 1;
+                *mails.entry(name(mail)).or_default() += 1;
             }
             start += page.len();
             if page.len() < PAGE {

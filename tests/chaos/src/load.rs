@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::Mutex, task::JoinSet, time::Instant};
 
 use crate::{
-    options::Options,
+    options::{Options, Stack},
     shopper::{Manner, Purchase, Shopper},
     world::World,
 };
@@ -21,12 +21,56 @@ use crate::{
 /// How far the shoppers are.
 #[derive(Default)]
 pub struct Crowd {
-    pub begun: AtomicUsize,
-    pub done: AtomicUsize,
+    begun: AtomicUsize,
+    done: AtomicUsize,
+    checkouts: AtomicUsize,
+    asked_again: AtomicUsize,
+    longest_ms: AtomicU32,
+    is_enough: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Crowd {
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// How many were given a page to pay on.
+    pub fn checkouts(&self) -> usize {
+        self.checkouts.load(Ordering::Relaxed)
+    }
+
+    pub fn was_given_a_page(&self) {
+        self.checkouts.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How often somebody had to ask again.
-    pub asked_again: AtomicUsize,
+    pub fn asked_again(&self) -> usize {
+        self.asked_again.load(Ordering::Relaxed)
+    }
+
+    pub fn asks_again(&self) {
+        self.asked_again.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Until the slowest of them had what they came for.
-    pub longest_ms: AtomicU32,
+    pub fn longest(&self) -> Duration {
+        Duration::from_millis(self.longest_ms.load(Ordering::Relaxed).into())
+    }
+
+    /// Nobody comes in any more.
+    pub fn enough(&self) {
+        self.is_enough.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the last one has left.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
 }
 
 /// What came of all carts.
@@ -56,20 +100,28 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
     let (mut next, mut random) = (Instant::now(), fastrand::Rng::with_seed(options.seed));
     let mut tasks = JoinSet::new();
     let mut bought = Bought::default();
-    for number in 0..options.orders as usize {
+    for number in 0..options.carts() as usize {
         tokio::time::sleep_until(next).await;
+        if crowd.is_enough.load(Ordering::SeqCst) {
+            break;
+        }
         next += pause;
         let is_regular = random.u8(..5) == 0;
         let who = random.usize(..if is_regular { options.regulars() } else { users });
         let (world, crowd, seed) = (world.clone(), Arc::clone(crowd), options.seed);
+        let stack = options.shop;
         let turn = Arc::clone(&turns[who]).lock_owned();
         tasks.spawn(async move {
             let _turn = turn.await;
             // Tasks do not come to their turn in the order in which they were begun: the order that counts is this one.
             let place = crowd.begun.fetch_add(1, Ordering::SeqCst);
             let manner = Manner::of(seed, number);
-            let (world, asked_again) = (&world, &crowd.asked_again);
-            let shopper = Shopper { world, asked_again, user: user(who), place, number, manner };
+            let (world, crowd) = (&world, &*crowd);
+            let user = match stack {
+                Stack::Storefront => user(who),
+                Stack::Node => format!("{}.{number}", user(who)),
+            };
+            let shopper = Shopper { world, crowd, stack, user, place, number, manner };
             let came = Instant::now();
             let purchase = shopper.buy().await;
             let took_ms = u32::try_from(came.elapsed().as_millis()).unwrap_or(u32::MAX);
@@ -87,6 +139,7 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
     for purchases in bought.by_user.values_mut() {
         purchases.sort_by_key(|purchase| purchase.place);
     }
+    crowd.is_over.store(true, Ordering::SeqCst);
     bought
 }
 

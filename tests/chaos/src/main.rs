@@ -3,10 +3,11 @@
 
 #![expect(clippy::print_stdout, reason = "a run says what it found")]
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
 use clap::{Parser, ValueEnum};
-use storefront_chaos::{Options, run};
+use serde::Serialize;
+use storefront_chaos::{Options, Stack, run, run_node};
 
 /// Kills, freezes and cuts off a shop under load, and compares what was paid with what came of it.
 #[derive(Parser)]
@@ -29,10 +30,25 @@ enum Output {
 #[tokio::main(worker_threads = 4)]
 async fn main() -> anyhow::Result<ExitCode> {
     let Arguments { options, output } = Arguments::parse();
-    let report = run(&options).await?;
+    let holds = match options.shop {
+        Stack::Storefront => {
+            let report = run(&options).await?;
+            tell(&report, output)?;
+            report.holds()
+        }
+        Stack::Node => {
+            let report = run_node(&options).await?;
+            tell(&report, output)?;
+            report.holds()
+        }
+    };
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tell<R: Display + Serialize>(report: &R, output: Output) -> anyhow::Result<()> {
     match output {
         Output::Text => println!("{report}"),
-        Output::Json => println!("{}", serde_json::to_string(&report)?),
+        Output::Json => println!("{}", serde_json::to_string(report)?),
     }
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(())
 }

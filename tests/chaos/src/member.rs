@@ -9,6 +9,24 @@ use anyhow::Result;
 use storefront_contract::ServiceId;
 use storefront_testkit::{Instance, Wire};
 
+use crate::secrets::{Generation, Secrets};
+
+/// Between an instance and its database.
+#[derive(Clone)]
+pub struct Cable {
+    pub wire: Wire,
+    /// The database at its near end: `host:port/name`.
+    pub place: String,
+    /// Among the secrets: where the instance reads how to come there.
+    pub file: String,
+}
+
+impl Cable {
+    pub fn write_login(&self, secrets: &Secrets, now: &Generation) -> Result<()> {
+        secrets.write(&self.file, &now.database_url(&self.place)).map(drop)
+    }
+}
+
 /// Clones are the same one.
 #[derive(Clone)]
 pub struct Member {
@@ -17,7 +35,7 @@ pub struct Member {
     pub number: usize,
     pub instance: Instance,
     /// Between it and PostgreSQL; the gateway needs none.
-    pub database: Option<Wire>,
+    pub database: Option<Cable>,
     state: Arc<State>,
 }
 
@@ -34,7 +52,7 @@ impl Member {
         service: ServiceId,
         number: usize,
         instance: Instance,
-        database: Option<Wire>,
+        database: Option<Cable>,
     ) -> Self {
         Self { service, number, instance, database, state: Arc::default() }
     }

@@ -9,16 +9,24 @@ use rdkafka::{
 };
 use storefront_contract::{Names, Topic};
 
-use crate::{load, options::Options, world::World};
+use crate::{
+    load::{self, Crowd},
+    options::Options,
+    world::World,
+};
 
-/// For one record, whatever becomes of brokers meanwhile.
-const LIMIT: Duration = Duration::from_secs(120);
+/// For one record, whatever becomes of brokers meanwhile: they may be away for as long as a day.
+const LIMIT: Duration = Duration::from_secs(2 * 86_400);
+/// So many carts come between two pieces.
+const CARTS: u32 = 100;
+const PIECES_MIN: u32 = 3;
+const PIECES_MAX: u32 = 1_000;
 
 /// Where a piece of it lies: partition and offset.
 pub type Place = (i32, i64);
 
-/// Puts so much among the load, at times of the seed's, and answers where it lies.
-pub async fn spread(world: &World, options: &Options) -> Result<BTreeSet<Place>> {
+/// Puts it among the load, at times of the seed's, and answers where it lies.
+pub async fn spread(world: &World, options: &Options, crowd: &Crowd) -> Result<BTreeSet<Place>> {
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", world.kafka.bootstrap())
         .set("enable.idempotence", "true")
@@ -26,11 +34,18 @@ pub async fn spread(world: &World, options: &Options) -> Result<BTreeSet<Place>>
         .create()?;
     let topic = Names::new("").topic(Topic::PaymentSuccessful);
     let mut random = fastrand::Rng::with_seed(options.seed.wrapping_mul(31));
-    let pieces = (options.orders / 100).clamp(3, 1_000);
-    let pause = options.length() / pieces;
+    let pieces = (options.carts() / CARTS).clamp(PIECES_MIN, PIECES_MAX);
+    let pause = if options.scenario.counts_carts() {
+        options.length() / pieces
+    } else {
+        Duration::from_secs(CARTS.into()) / options.rate
+    };
     let mut places = BTreeSet::new();
     for number in 0..pieces {
         tokio::time::sleep(pause.mul_f64(0.5 + random.f64() / 2.0)).await;
+        if crowd.is_over() {
+            break;
+        }
         // Under a key that others use: what comes after it goes on all the same.
         let key = load::user(random.usize(..options.users()));
         let garbage = match random.u8(..3) {

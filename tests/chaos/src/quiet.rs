@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    async fn tide(&self) -> Result<Tide> {
+    pub async fn tide(&self) -> Result<Tide> {
         let (paid, mails) = self.counts().await?;
         let analytics = self.member(ServiceId::Analytics, 1)?.instance.address();
         let report = self.http.get(format!("http://{analytics}/analytics")).await?.json()?;

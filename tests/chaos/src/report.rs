@@ -7,7 +7,14 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{compare::Verdict, facts::Facts, lanes::Happened, options::Options, tell::clock};
+use crate::{
+    compare::Verdict,
+    facts::Facts,
+    lanes::Happened,
+    options::{Options, Scenario},
+    scenario::Figure,
+    tell::clock,
+};
 
 /// From so many of them on, faults that have not bitten are a finding of their own.
 const BITES_FROM: usize = 40;
@@ -17,7 +24,7 @@ const BITES_FROM: usize = 40;
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     pub seed: u64,
-    pub carts: u32,
+    pub carts: usize,
     pub rate: u32,
     /// Seconds of load, and from its end until nothing was on its way any more.
     pub load_s: f64,
@@ -38,6 +45,8 @@ pub struct Report {
     pub longest_s: f64,
     /// What had to happen for the faults to have bitten.
     pub bites: Bites,
+    /// What the scenario has measured.
+    pub figures: Vec<Figure>,
     pub timeline: Vec<Line>,
     pub verdict: Verdict,
 }
@@ -90,8 +99,11 @@ pub struct Measured {
     pub inbox_hits: u64,
     pub parked: u64,
     pub ends: u32,
+    pub carts: usize,
     pub asked_again: usize,
     pub longest_s: f64,
+    /// Of the scenario.
+    pub figures: Vec<Figure>,
 }
 
 impl Report {
@@ -99,7 +111,7 @@ impl Report {
         options: &Options,
         facts: &Facts,
         happened: &[Happened],
-        measured: &Measured,
+        measured: Measured,
         mut verdict: Verdict,
     ) -> Self {
         let bites = Bites {
@@ -110,24 +122,25 @@ impl Report {
             mails_unheard: facts.unclear.values().sum(),
             garbage: facts.poison.len(),
         };
-        if happened.len() >= BITES_FROM && options.without.is_none() {
+        let is_random = options.scenario == Scenario::Random && options.without.is_none();
+        if is_random && happened.len() >= BITES_FROM {
             for (what, _) in bites.all().into_iter().filter(|(_, count)| *count == 0) {
                 verdict.toothless(what);
             }
         }
         let mut faults = BTreeMap::<String, usize>::new();
         for happened in happened {
-            *faults.entry(happened.fault.to_string()).or_default() += 1;
+            *faults.entry(happened.what.clone()).or_default() += 1;
         }
         let line = |happened: &Happened| Line {
             at_s: seconds(happened.at),
             lasted_s: seconds(happened.lasted),
-            what: happened.fault.to_string(),
+            what: happened.what.clone(),
         };
         let mails: usize = facts.mails.values().sum();
         Self {
             seed: options.seed,
-            carts: options.orders,
+            carts: measured.carts,
             rate: options.rate,
             load_s: measured.load_s,
             quiet_s: measured.quiet_s,
@@ -136,11 +149,12 @@ impl Report {
             mails,
             mails_again: mails - facts.mails.len(),
             faults,
-            kills: happened.iter().filter(|happened| happened.fault.is_kill()).count(),
+            kills: happened.iter().filter(|happened| happened.is_kill).count(),
             ends: measured.ends,
             asked_again: measured.asked_again,
             longest_s: measured.longest_s,
             bites,
+            figures: measured.figures,
             timeline: happened.iter().map(line).collect(),
             verdict,
         }
@@ -174,7 +188,7 @@ impl fmt::Display for Report {
             let at = clock(std::time::Duration::from_secs_f64(*at_s));
             writeln!(f, "  {at}  {lasted_s:>5.1} s  {what}")?;
         }
-        let mut row = |name: &str, value: String| writeln!(f, "  {name:<38}{value:>8}");
+        let mut row = |name: &str, value: String| writeln!(f, "  {name:<44}{value:>8}");
         row("carts", self.carts.to_string())?;
         row("paid, by the ledger", self.paid.to_string())?;
         row("orders", self.orders.to_string())?;
@@ -190,6 +204,12 @@ impl fmt::Display for Report {
         row("longest that one was at the till, s", format!("{:.1}", self.longest_s))?;
         row("seconds of load", format!("{:.0}", self.load_s))?;
         row("seconds until all was quiet", format!("{:.0}", self.quiet_s))?;
+        for Figure { name, value } in &self.figures {
+            row(
+                name,
+                if value.fract() == 0.0 { value.to_string() } else { format!("{value:.1}") },
+            )?;
+        }
         for finding in &self.verdict.findings {
             writeln!(f, "  {finding}")?;
         }

@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 use serde_json::{Value, json};
 use storefront_contract::ServiceId;
 
-use crate::options::Options;
+use crate::options::{Options, Stack};
 
 /// An order that cannot be stored takes its time: a load that is over sooner is spared it.
 const AILING_FROM: Duration = Duration::from_secs(50);
@@ -164,15 +164,30 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// What ends or freezes its services and brokers. It has no database, its analytics keeps nothing, and of cables it knows nothing.
+    fn is_for_node(&self) -> bool {
+        match self {
+            Self::Kill(victim) | Self::Stop(victim) | Self::Freeze(victim) => {
+                !matches!(victim, Victim::Postgres | Victim::Instance(ServiceId::Analytics, _))
+            }
+            Self::Cable(..) | Self::Ail { .. } | Self::Outside(_) => false,
+        }
+    }
+
     /// Whether it ends a process at once.
     pub fn is_kill(&self) -> bool {
         matches!(self, Self::Kill(_))
     }
 }
 
-/// Everything that is to happen while the load lasts, by lane and time.
+/// Everything that is to happen while the load lasts, by lane and time. To Node's shop happens of it what it knows how to suffer.
 pub fn draw(options: &Options) -> Vec<Planned> {
-    Lane::ALL.into_iter().flat_map(|lane| draw_lane(lane, options)).collect()
+    let all = Lane::ALL.into_iter().flat_map(|lane| draw_lane(lane, options));
+    let is_meant = |planned: &Planned| match options.shop {
+        Stack::Storefront => true,
+        Stack::Node => planned.fault.is_for_node(),
+    };
+    all.filter(is_meant).collect()
 }
 
 fn draw_lane(lane: Lane, options: &Options) -> Vec<Planned> {
@@ -233,11 +248,13 @@ fn draw_fault(lane: Lane, random: &mut fastrand::Rng, regulars: usize) -> (Fault
 }
 
 fn cable(victim: Victim, random: &mut fastrand::Rng, lasts: Duration) -> (Fault, Duration) {
-    let trouble = match random.u8(..4) {
-        0 => Trouble::Slow { by_ms: random.u64(20..150) },
-        1 => Trouble::Reset,
-        // Where a firewall forgets all connections to the database at once, nobody is served until the limit of a statement (35 s).
-        2 if victim != Victim::Postgres => Trouble::HalfOpen,
+    let trouble = match (victim, random.u8(..8)) {
+        (_, 0..2) => Trouble::Slow { by_ms: random.u64(20..150) },
+        (_, 2..4) => Trouble::Reset,
+        // Before PostgreSQL these are all connections of the shop at once: rarer, as nobody is served for a while.
+        (Victim::Postgres, 4) | (Victim::Instance(..) | Victim::Broker(_), 4..6) => {
+            Trouble::HalfOpen
+        }
         _ => Trouble::Dead,
     };
     // What is cut is cut at once.
@@ -253,7 +270,7 @@ mod tests {
     use super::*;
 
     fn options(seed: u64) -> Options {
-        Options { seed, orders: 12_000, rate: 20, without: None, calm: false, logs: None }
+        Options::random(seed, 12_000, 20)
     }
 
     #[test]
@@ -296,6 +313,15 @@ mod tests {
                 assert_eq!(lane, planned.lane);
             }
         }
+    }
+
+    #[test]
+    fn to_node_happens_a_part_of_it_at_the_same_times() {
+        let options = options(7);
+        let all = draw(&options);
+        let part = draw(&Options { shop: Stack::Node, ..options });
+        assert!(!part.is_empty() && part.len() < all.len());
+        assert!(part.iter().all(|planned| all.contains(planned)));
     }
 
     #[test]

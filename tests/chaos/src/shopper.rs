@@ -1,16 +1,17 @@
 //! One cart, as a browser buys it: whatever is in the way is tried again with the same idempotency key, until it works.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use http::Request;
 use serde_json::json;
 use storefront_testkit::Reply;
 
-use crate::world::{self, World};
+use crate::{
+    load::Crowd,
+    options::Stack,
+    world::{self, World},
+};
 
 /// Between two attempts, as a page waits.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -56,7 +57,9 @@ pub struct Purchase {
 pub struct Shopper<'a> {
     pub world: &'a World,
     /// Counts.
-    pub asked_again: &'a AtomicUsize,
+    pub crowd: &'a Crowd,
+    /// Node's shop knows a cart by its user alone: there each cart has one of its own.
+    pub stack: Stack,
     pub user: String,
     pub place: usize,
     pub number: usize,
@@ -89,15 +92,16 @@ impl Shopper<'_> {
         let body = json!({
             "userId": self.user,
             "email": format!("{}@example.com", self.user),
-            "cart": world::cart(self.number),
+            "cart": world::cart(self.number, self.stack),
         });
         loop {
             let request = Request::post(format!("{}/payment", self.world.public))
                 .header("content-type", "application/json")
                 .header("idempotency-key", format!("cart-{}", self.number))
                 .body(body.to_string().into_bytes().into())?;
-            if let Some(reply) = taken(self.world.http.send(request).await)? {
+            if let Some(reply) = self.taken(self.world.http.send(request).await)? {
                 let answer = reply.json()?;
+                self.crowd.was_given_a_page();
                 return Ok(answer["id"].as_str().context("no session's id")?.to_owned());
             }
             self.pause().await;
@@ -125,7 +129,7 @@ impl Shopper<'_> {
     async fn come_back(&self, session: &str) -> Result<()> {
         let url = format!("{}/payment/verify?session_id={session}", self.world.public);
         loop {
-            match taken(self.world.http.get(&url).await)? {
+            match self.taken(self.world.http.get(&url).await)? {
                 Some(reply) if reply.json()?["status"] == "paid" => return Ok(()),
                 // Not yet heard of: the page looks again by itself.
                 Some(_) => tokio::time::sleep(PAUSE).await,
@@ -135,19 +139,21 @@ impl Shopper<'_> {
     }
 
     async fn pause(&self) {
-        self.asked_again.fetch_add(1, Ordering::Relaxed);
+        self.crowd.asks_again();
         tokio::time::sleep(PAUSE).await;
     }
-}
 
-/// The answer, or nothing when a browser would ask again: no answer at all, or patience asked for.
-fn taken(answer: Result<Reply>) -> Result<Option<Reply>> {
-    match answer {
-        Ok(reply) if reply.status == 200 => Ok(Some(reply)),
-        // Of 500 the body says why; a shop whose database is away says 503.
-        Ok(reply) if matches!(reply.status, 408 | 409 | 429 | 502..=504) => Ok(None),
-        Ok(reply) => bail!("answered {}: {}", reply.status, reply.text()),
-        Err(_) => Ok(None),
+    /// The answer, or nothing when a browser would ask again: no answer at all, or patience asked for.
+    fn taken(&self, answer: Result<Reply>) -> Result<Option<Reply>> {
+        match answer {
+            Ok(reply) if reply.status == 200 => Ok(Some(reply)),
+            // Of 500 the body says why; a shop whose database is away says 503.
+            Ok(reply) if matches!(reply.status, 408 | 409 | 429 | 502..=504) => Ok(None),
+            // A page that says nothing of it: people reload it.
+            Ok(_) if self.stack == Stack::Node => Ok(None),
+            Ok(reply) => bail!("answered {}: {}", reply.status, reply.text()),
+            Err(_) => Ok(None),
+        }
     }
 }
 

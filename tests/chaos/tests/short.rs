@@ -6,9 +6,7 @@ use storefront_testkit::seed;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_lost_or_doubled_while_everything_is_killed() -> Result<()> {
-    let options =
-        Options { seed: seed(), orders: 240, rate: 8, without: None, calm: false, logs: None };
-    let report = run(&options).await?;
+    let report = run(&Options::random(seed(), 240, 8)).await?;
     println!("{report}");
     ensure!(report.holds(), "{}", report.last_line());
     ensure!(report.timeline.len() >= 3 && report.paid > 200, "it was too quiet: {report}");

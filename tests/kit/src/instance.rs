@@ -25,7 +25,8 @@ struct Own {
     words: Vec<String>,
     environment: Vec<(String, String)>,
     http_port: u16,
-    admin_port: u16,
+    /// A foreign program has none.
+    admin_port: Option<u16>,
     slot: Slot,
     folder: Folder, // after the server: that one removes it
 }
@@ -42,14 +43,36 @@ impl Instance {
         let at = |port: u16| format!("127.0.0.1:{port}");
         let all = [("HTTP_LISTEN", at(http_port)), ("ADMIN_LISTEN", at(admin_port))];
         let all = all.iter().chain(settings);
+        let words = vec![built(&format!("storefront-{service}"))?.to_string_lossy().into_owned()];
+        Self::new(name, words, all, http_port, Some(admin_port))
+    }
+
+    /// A foreign program that serves at a port, if it serves. Nobody can ask whether it is ready: that it runs is all.
+    pub fn of(
+        words: Vec<String>,
+        http_port: u16,
+        name: &str,
+        settings: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
+        Self::new(name, words, settings.iter(), http_port, None)
+    }
+
+    fn new<'a>(
+        name: &str,
+        words: Vec<String>,
+        settings: impl Iterator<Item = &'a (&'a str, String)>,
+        http_port: u16,
+        admin_port: Option<u16>,
+    ) -> anyhow::Result<Self> {
+        let environment = settings.map(|(name, value)| ((*name).to_owned(), value.clone()));
         let own = Own {
             name: name.to_owned(),
-            words: vec![built(&format!("storefront-{service}"))?.to_string_lossy().into_owned()],
-            environment: all.map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            words,
+            environment: environment.collect(),
             http_port,
             admin_port,
             slot: Slot::default(),
-            folder: Folder::new(service)?,
+            folder: Folder::new(name)?,
         };
         Ok(Self { own: Arc::new(own) })
     }
@@ -65,7 +88,7 @@ impl Instance {
 
     /// A URL of its admin port.
     pub fn admin(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.own.admin_port)
+        format!("http://127.0.0.1:{}{path}", self.own.admin_port.unwrap_or_default())
     }
 
     /// Starts it, and waits for nothing.
@@ -81,6 +104,9 @@ impl Instance {
         let wait = async {
             loop {
                 self.own.slot.check_running().with_context(|| self.name().to_owned())?;
+                if self.own.admin_port.is_none() {
+                    return Ok(());
+                }
                 let asked = http.get(self.admin("/readyz")).await;
                 if asked.is_ok_and(|reply| reply.status == 200) {
                     return anyhow::Ok(());

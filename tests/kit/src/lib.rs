@@ -62,7 +62,9 @@ pub use kubernetes::Kubernetes;
 pub use letters::{Letter, Topics, produce, read_topic, read_topics};
 pub use mute::Mute;
 pub use ports::free as free_ports;
-pub use postgres::{Installation as PostgresPrograms, Postgres, PostgresOptions};
+pub use postgres::{
+    Backup as PostgresBackup, Installation as PostgresPrograms, Postgres, PostgresOptions,
+};
 pub use program::Running;
 pub use secured::{Listener, SecuredKafka};
 pub use sever::Severer;

@@ -1,7 +1,7 @@
 //! A real PostgreSQL: a cluster of its own in a temporary folder, with a fresh database per test.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
     time::{Duration, Instant},
@@ -43,6 +43,10 @@ pub struct Postgres {
     url: Url,
     own: Option<Arc<Own>>,
 }
+
+/// All databases of a cluster at one time.
+#[derive(Debug)]
+pub struct Backup(PathBuf);
 
 struct Own {
     server: Slot,
@@ -145,6 +149,28 @@ impl Postgres {
     /// Goes on after `pause`.
     pub fn resume(&self) -> anyhow::Result<()> {
         self.own()?.server.signal("CONT")
+    }
+
+    /// A copy of all databases as they are now, taken while they are used, beside the cluster's own files.
+    pub async fn back_up(&self) -> anyhow::Result<Backup> {
+        let own = self.own()?;
+        let name = format!("backup-{:08x}", fastrand::u32(..));
+        let folder = own.folder.path().join(name);
+        let mut words = Installation::find()?.server_program("pg_basebackup");
+        words.extend(["--wal-method=stream", "--checkpoint=fast", "--no-sync"].map(String::from));
+        words.extend([format!("--dbname={}", self.url), "--pgdata".into()]);
+        words.push(folder.to_string_lossy().into_owned());
+        let place = own.folder.path().to_owned();
+        tokio::task::spawn_blocking(move || run(&words, &place)).await?.context("a backup")?;
+        Ok(Backup(folder))
+    }
+
+    /// Starts a cluster that was killed as it was at the time of a backup, which is used up.
+    pub async fn restore(&self, Backup(folder): Backup) -> anyhow::Result<()> {
+        let data = self.own()?.folder.path().join("data");
+        std::fs::remove_dir_all(&data)?;
+        std::fs::rename(folder, data)?;
+        self.start().await
     }
 
     fn own(&self) -> anyhow::Result<&Own> {

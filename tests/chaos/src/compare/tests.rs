@@ -1,7 +1,6 @@
 use super::*;
 use crate::{
     facts::{Sales, Wire},
-    ledger::Session,
     shopper::Purchase,
 };
 
@@ -19,9 +18,10 @@ fn facts() -> Facts {
             manner: Manner::Returns,
         };
         facts.bought.by_user.entry(user.clone()).or_default().push(purchase);
-        facts
-            .sessions
-            .insert(session.clone(), Session { is_paid: true, amount, user: user.clone() });
+        facts.sessions.insert(
+            session.clone(),
+            Session { is_paid: true, amount, user: user.clone(), created: 10 },
+        );
         facts.orders.push((session.clone(), amount));
         facts.mails.insert(format!("mail-{number}"), 1);
         for (topic, wire) in facts.topics.iter_mut().enumerate() {
@@ -88,10 +88,31 @@ fn each_double_is_found() {
     });
     assert_eq!(doubled, 1);
     let (_, doubled, ..) = found(|facts| {
-        let orphan = Session { is_paid: false, amount: 1, user: "user-1".into() };
+        let orphan = Session { is_paid: false, amount: 1, user: "user-1".into(), created: 10 };
         facts.sessions.insert("cs_9".into(), orphan);
     });
     assert_eq!(doubled, 1);
+}
+
+#[test]
+fn a_database_that_was_restored_is_forgiven_what_it_cannot_know() {
+    let forgive = |facts: &mut Facts| {
+        facts.mails.insert("mail-1".into(), 2);
+        facts.excuses.mails.insert("mail-1".into(), 1);
+        facts.excuses.sessions_until = 10;
+    };
+    let orphan = |is_paid, created| Session { is_paid, amount: 1, user: "user-1".into(), created };
+    let with = |session| {
+        let (lost, doubled, wrong, _) = found(|facts| {
+            forgive(facts);
+            facts.sessions.insert("cs_9".into(), session);
+        });
+        (lost > 0, doubled, wrong)
+    };
+    assert_eq!(with(orphan(false, 10)), (false, 0, 0));
+    // Made after it, or paid.
+    assert_eq!(with(orphan(false, 11)), (false, 1, 0));
+    assert!(with(orphan(true, 10)).0);
 }
 
 #[test]

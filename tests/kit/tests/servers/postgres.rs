@@ -21,6 +21,19 @@ async fn each_test_has_a_database_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_backup_brings_everything_back_as_it_was() {
+    let postgres = Postgres::private(&PostgresOptions::default()).await.unwrap();
+    let url = postgres.database().await.unwrap();
+    query(&url, "CREATE TABLE orders AS SELECT 1 AS id").unwrap();
+    let backup = postgres.back_up().await.unwrap();
+    query(&url, "INSERT INTO orders VALUES (2)").unwrap();
+    postgres.kill().unwrap();
+    postgres.restore(backup).await.unwrap();
+    assert_eq!(query(&url, "SELECT id FROM orders").unwrap(), "1");
+    query(&url, "INSERT INTO orders VALUES (3)").unwrap();
+}
+
+#[tokio::test]
 async fn a_private_cluster_can_be_configured_killed_started() {
     let settings = vec![("max_connections", "7")];
     let postgres = Postgres::private(&PostgresOptions { fsync: true, settings }).await.unwrap();
