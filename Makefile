@@ -152,12 +152,13 @@ bench-pipeline: ## Measure the services beside nginx and Node; ONLY= gateway, ch
 	cargo build --release $(foreach name,bench gateway payment order email analytics sandbox,--package storefront-$(name))
 	$(or $(CARGO_TARGET_DIR),target)/release/storefront-bench $(if $(ONLY),--only $(ONLY)) $(ARGS) --into docs/benchmarks.md
 
-# Some minutes; hours with more carts. The services with their failpoints where WITHOUT= takes a guard out.
+# Some minutes; hours with more carts. RELEASE=1 builds what ships; for WITHOUT=, which takes a guard out, with failpoints.
 chaos_profile := $(if $(RELEASE),release,debug)
+chaos_programs := $(foreach name,chaos gateway payment order email analytics sandbox,storefront-$(name))
 .PHONY: chaos
 chaos: $(if $(filter node,$(SHOP)),chaos-node) ## Break everything under load: is anything lost or doubled? SEED= ORDERS= RATE= SCENARIO= LASTS= TIMES= WITHOUT= SHOP=node RELEASE=1 ARGS=
-	cargo build $(if $(RELEASE),--release $(if $(WITHOUT),--all-features),--workspace --all-features) \
-	    $(foreach name,chaos gateway payment order email analytics sandbox,--package storefront-$(name))
+	cargo build $(if $(RELEASE),--release) $(if $(and $(RELEASE),$(if $(WITHOUT),,1)), \
+	    $(addprefix --package ,$(chaos_programs)),--workspace --all-features $(addprefix --bin ,$(chaos_programs)))
 	$(or $(CARGO_TARGET_DIR),target)/$(chaos_profile)/storefront-chaos $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) \
 	    $(if $(RATE),--rate $(RATE)) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(LASTS),--lasts $(LASTS)) \
 	    $(if $(TIMES),--times $(TIMES)) $(if $(WITHOUT),--without $(WITHOUT)) $(if $(SHOP),--shop $(SHOP)) $(ARGS)

@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Mutex, task::JoinSet, time::Instant};
+use tokio::{
+    sync::Mutex,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
 
 use crate::{
     options::{Options, Stack},
@@ -67,6 +71,10 @@ impl Crowd {
         self.is_enough.store(true, Ordering::SeqCst);
     }
 
+    fn is_enough(&self) -> bool {
+        self.is_enough.load(Ordering::SeqCst)
+    }
+
     /// Whether the last one has left.
     pub fn is_over(&self) -> bool {
         self.is_over.load(Ordering::SeqCst)
@@ -102,7 +110,7 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
     let mut bought = Bought::default();
     for number in 0..options.carts() as usize {
         tokio::time::sleep_until(next).await;
-        if crowd.is_enough.load(Ordering::SeqCst) {
+        if crowd.is_enough() {
             break;
         }
         next += pause;
@@ -113,6 +121,9 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
         let turn = Arc::clone(&turns[who]).lock_owned();
         tasks.spawn(async move {
             let _turn = turn.await;
+            if crowd.is_enough() {
+                return None;
+            }
             // Tasks do not come to their turn in the order in which they were begun: the order that counts is this one.
             let place = crowd.begun.fetch_add(1, Ordering::SeqCst);
             let manner = Manner::of(seed, number);
@@ -127,7 +138,7 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
             let took_ms = u32::try_from(came.elapsed().as_millis()).unwrap_or(u32::MAX);
             crowd.longest_ms.fetch_max(took_ms, Ordering::Relaxed);
             crowd.done.fetch_add(1, Ordering::Relaxed);
-            purchase
+            Some(purchase)
         });
         while let Some(ended) = tasks.try_join_next() {
             bought.note(ended);
@@ -144,12 +155,14 @@ pub async fn shop(world: &World, options: &Options, crowd: &Arc<Crowd>) -> Bough
 }
 
 impl Bought {
-    fn note(&mut self, ended: Result<anyhow::Result<Purchase>, tokio::task::JoinError>) {
+    fn note(&mut self, ended: Result<Option<anyhow::Result<Purchase>>, JoinError>) {
         match ended {
-            Ok(Ok(purchase)) => {
+            // Came too late to be let in.
+            Ok(None) => {}
+            Ok(Some(Ok(purchase))) => {
                 self.by_user.entry(purchase.user.clone()).or_default().push(purchase);
             }
-            Ok(Err(error)) => self.failed.push(format!("{error:#}")),
+            Ok(Some(Err(error))) => self.failed.push(format!("{error:#}")),
             Err(error) => self.failed.push(error.to_string()),
         }
     }

@@ -36,10 +36,9 @@ impl Lane {
     fn pause(self) -> std::ops::Range<u64> {
         match self {
             Self::First | Self::Second => 4_000..12_000,
-            Self::Brokers => 8_000..22_000,
+            Self::Brokers | Self::Outside => 8_000..22_000,
             Self::Database => 15_000..40_000,
             Self::Orders => 15_000..45_000,
-            Self::Outside => 8_000..22_000,
         }
     }
 }

@@ -132,10 +132,10 @@ impl Backwards {
         loop {
             for service in STORMY {
                 for (place, offset) in stored(world, service).await? {
-                    self.note(format!("{service}'s database, {place}"), offset);
+                    self.note(&format!("{service}'s database, {place}"), offset);
                 }
                 for (place, offset) in committed(world, service).await? {
-                    self.note(format!("{service}'s group, {place}"), offset);
+                    self.note(&format!("{service}'s group, {place}"), offset);
                 }
             }
             self.looks += 1;
@@ -143,8 +143,8 @@ impl Backwards {
         }
     }
 
-    fn note(&mut self, place: String, offset: i64) {
-        let highest = self.highest.entry(place.clone()).or_insert(offset);
+    fn note(&mut self, place: &str, offset: i64) {
+        let highest = self.highest.entry(place.to_owned()).or_insert(offset);
         if offset < *highest {
             self.found.push(format!("{place}: from {highest} back to {offset}"));
         }
@@ -188,9 +188,9 @@ mod tests {
     fn an_offset_that_goes_back_is_found_once() {
         let mut back = Backwards::default();
         for offset in [1, 5, 5, 3, 4] {
-            back.note("here".into(), offset);
+            back.note("here", offset);
         }
-        back.note("there".into(), 2);
+        back.note("there", 2);
         assert_eq!(back.found, ["here: from 5 back to 3"]);
     }
 }
