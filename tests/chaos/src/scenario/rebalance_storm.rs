@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -129,12 +132,14 @@ struct Backwards {
 impl Backwards {
     /// Looks again and again.
     async fn watch(&mut self, world: &World) -> Result<()> {
+        let [order, email] = STORMY.map(|service| Group::new(world, service));
+        let groups = [order?, email?];
         loop {
-            for service in STORMY {
+            for (service, group) in STORMY.into_iter().zip(&groups) {
                 for (place, offset) in stored(world, service).await? {
                     self.note(&format!("{service}'s database, {place}"), offset);
                 }
-                for (place, offset) in committed(world, service).await? {
+                for (place, offset) in group.committed().await? {
                     self.note(&format!("{service}'s group, {place}"), offset);
                 }
             }
@@ -157,27 +162,38 @@ async fn stored(world: &World, service: ServiceId) -> Result<Vec<(String, i64)>>
     world.pairs(service, query).await
 }
 
-async fn committed(world: &World, service: ServiceId) -> Result<Vec<(String, i64)>> {
-    let names = Names::new("");
-    let group = names.group(service).context("it has no group")?;
-    let (topic, brokers) =
-        (names.topic(Topic::PaymentSuccessful), world.kafka.bootstrap().to_owned());
-    let ask = move || {
+/// What a group has told the brokers, asked by a client that is no member of it.
+struct Group {
+    client: Arc<BaseConsumer>,
+    topic: String,
+}
+
+impl Group {
+    fn new(world: &World, service: ServiceId) -> Result<Self> {
+        let names = Names::new("");
+        let group = names.group(service).context("it has no group")?;
         let mut config = ClientConfig::new();
-        let client: BaseConsumer =
-            config.set("bootstrap.servers", brokers).set("group.id", group).create()?;
+        config.set("bootstrap.servers", world.kafka.bootstrap()).set("group.id", group);
+        Ok(Self {
+            client: Arc::new(config.create()?),
+            topic: names.topic(Topic::PaymentSuccessful),
+        })
+    }
+
+    async fn committed(&self) -> Result<Vec<(String, i64)>> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(&topic, 0, PARTITIONS - 1);
-        let told = client.committed_offsets(list, ASK_LIMIT)?;
+        list.add_partition_range(&self.topic, 0, PARTITIONS - 1);
+        let client = Arc::clone(&self.client);
+        let ask = move || client.committed_offsets(list, ASK_LIMIT);
+        let told = tokio::task::spawn_blocking(ask).await??;
         let known = told.elements().into_iter().filter_map(|element| match element.offset() {
             Offset::Offset(offset) => {
                 Some((format!("{}/{}", element.topic(), element.partition()), offset))
             }
             _ => None,
         });
-        anyhow::Ok(known.collect())
-    };
-    tokio::task::spawn_blocking(ask).await?
+        Ok(known.collect())
+    }
 }
 
 #[cfg(test)]
