@@ -3,6 +3,10 @@
 use storefront_contract::settings::{PaymentSettings, Settings};
 use storefront_runtime::{ProcessEnv, probe, shutdown_signal, telemetry};
 
+/// A request allocates some dozens of times, and most of it for a moment.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let settings = PaymentSettings::read(&ProcessEnv)?;
