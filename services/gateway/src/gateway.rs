@@ -1,6 +1,6 @@
 //! What becomes of each request: a page, a service's answer, or a problem.
 
-use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{borrow::Cow, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -18,7 +18,7 @@ use storefront_runtime::{
 };
 
 use crate::{
-    body::AnswerBody,
+    body::{AnswerBody, RequestBody},
     headers,
     pages::{self, Pages, Services, Wanted},
     problems,
@@ -102,7 +102,7 @@ impl Gateway {
     /// The answer, and the route as a label of metrics.
     async fn answer(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<RequestBody>>,
         context: TraceContext,
         connection: &Connection,
     ) -> (Arc<str>, Response<AnswerBody>) {
@@ -120,7 +120,8 @@ impl Gateway {
             let query = request.uri().query().unwrap_or_default();
             let wanted = Wanted { method, path: &path, query, headers };
             let services = Services { routes: &self.routes, proxy: &self.proxy };
-            return (self.labels.page.clone(), pages.answer(wanted, services).await);
+            // Boxed, so that what is forwarded does not carry the space that a page needs.
+            return (self.labels.page.clone(), Box::pin(pages.answer(wanted, services)).await);
         }
         let Some((prefix, upstream)) = self.routes.find(&path) else {
             let problem = problems::not_found(&path, &self.routes, self.pages.is_some());
@@ -133,10 +134,13 @@ impl Gateway {
                 Err(problem) => return (self.labels.none.clone(), show(problem)),
             },
         };
+        if let Some(target) = target {
+            *request.uri_mut() = target;
+        }
         if traceparent(request.headers()).and_then(TraceContext::parse).is_none() {
             request.headers_mut().remove(TRACESTATE);
         }
-        let forwarded = self.proxy.forward(request, target, context, connection, upstream).await;
+        let forwarded = self.proxy.forward(request, context, connection, upstream).await;
         let response = forwarded.unwrap_or_else(|failure| {
             if let Some(refusal) = connection.exchange.refusal() {
                 return refusal.problem().into_response_of();
@@ -160,41 +164,45 @@ impl Gateway {
 impl Handle for Gateway {
     type Body = AnswerBody;
 
-    async fn handle(
+    fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
         connection: Arc<Connection>,
-    ) -> Response<AnswerBody> {
+    ) -> impl Future<Output = Response<AnswerBody>> + Send + 'static {
         let started = Instant::now();
         let context = TraceContext::continued(traceparent(request.headers()));
         let method = known_method(request.method());
-        let work = AssertUnwindSafe(self.answer(request, context, &connection)).catch_unwind();
-        let (route, mut response) = trace::scope(context, work).await.unwrap_or_else(|panic| {
-            tracing::error!(panic = panic_message(&*panic), "a request made the gateway panic");
-            let problem = Problem::of(StatusCode::INTERNAL_SERVER_ERROR);
-            (self.labels.none.clone(), problem.into_response_of())
-        });
-        let status = response.status().as_u16();
-        let duration = started.elapsed();
-        let labels = HttpLabels { method, route, status };
-        self.http.duration.get_or_create(&labels).observe(duration.as_secs_f64());
-        tracing::debug!(
-            http.method = method,
-            http.route = &*labels.route,
-            http.status = status,
-            duration_ms = duration.as_secs_f64() * 1e3,
-            trace.id = context.trace_id(),
-            "answered"
-        );
-        if let Ok(id) = HeaderValue::try_from(context.trace_id()) {
-            response.headers_mut().insert(REQUEST_ID, id);
+        // Boxed, as it goes from future to future, each of which would have room for it twice.
+        let request = Box::new(request.map(RequestBody::from));
+        async move {
+            let work = AssertUnwindSafe(self.answer(request, context, &connection)).catch_unwind();
+            let (route, mut response) = trace::scope(context, work).await.unwrap_or_else(|panic| {
+                tracing::error!(panic = panic_message(&*panic), "a request made the gateway panic");
+                let problem = Problem::of(StatusCode::INTERNAL_SERVER_ERROR);
+                (self.labels.none.clone(), problem.into_response_of())
+            });
+            let status = response.status().as_u16();
+            let duration = started.elapsed();
+            let labels = HttpLabels { method, route, status };
+            self.http.duration.get_or_create(&labels).observe(duration.as_secs_f64());
+            tracing::debug!(
+                http.method = method,
+                http.route = &*labels.route,
+                http.status = status,
+                duration_ms = duration.as_secs_f64() * 1e3,
+                trace.id = context.trace_id(),
+                "answered"
+            );
+            if let Ok(id) = HeaderValue::from_bytes(&context.trace_digits()) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+            response
         }
-        response
     }
 }
 
 /// The path in normal form, of a request that is one for this server.
-fn check(request: &Request<Incoming>) -> Result<Cow<'_, str>, Problem> {
+fn check(request: &Request<RequestBody>) -> Result<Cow<'_, str>, Problem> {
     const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(problems::method_not_allowed(ALLOWED));

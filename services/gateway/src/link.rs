@@ -16,7 +16,7 @@ use hyper::{
     client::conn::http1::{self, Connection, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use storefront_runtime::http::{Exchange, LazyTimer};
+use storefront_runtime::http::{Exchange, Joined, LazyTimer};
 use tokio::{net::TcpStream, time::Instant};
 
 use crate::{body::RequestBody, upstream::Place};
@@ -24,10 +24,12 @@ use crate::{body::RequestBody, upstream::Place};
 /// Most bytes buffered in each direction. The largest head of an answer must fit.
 const BUFFER_MAX_BYTES: usize = 64 * 1024;
 
-/// An open connection.
-pub struct Link {
+/// An open connection. Boxed, as it goes from the request's future to the answer's body and to those kept.
+pub struct Link(Box<Parts>);
+
+struct Parts {
     sender: SendRequest<RequestBody>,
-    driver: Box<Connection<TokioIo<TcpStream>, RequestBody>>,
+    driver: Connection<TokioIo<Joined<TcpStream>>, RequestBody>,
     /// The driver has ended and must not be polled again.
     ended: bool,
     timer: LazyTimer,
@@ -73,30 +75,25 @@ impl Link {
     pub(crate) async fn new(socket: TcpStream, place: Place) -> Result<Self, hyper::Error> {
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER_MAX_BYTES)
-            .handshake(TokioIo::new(socket))
+            .handshake(TokioIo::new(Joined(socket)))
             .await?;
-        Ok(Self {
-            sender,
-            driver: Box::new(driver),
-            ended: false,
-            timer: LazyTimer::default(),
-            place,
-        })
+        let timer = LazyTimer::default();
+        Ok(Self(Box::new(Parts { sender, driver, ended: false, timer, place })))
     }
 
     /// Whether another request can be sent. Leaves nobody to be woken.
     pub fn is_open(&mut self) -> bool {
         let nobody = &mut Context::from_waker(Waker::noop());
-        self.drive(nobody).is_pending() && self.sender.is_ready()
+        self.drive(nobody).is_pending() && self.0.sender.is_ready()
     }
 
     /// Reads and writes what can be. Ready once the connection has ended, with why if it failed.
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Error>> {
-        if self.ended {
+        if self.0.ended {
             return Poll::Ready(None);
         }
-        let ended = Pin::new(&mut *self.driver).poll(cx).map(Result::err);
-        self.ended = ended.is_ready();
+        let ended = Pin::new(&mut self.0.driver).poll(cx).map(Result::err);
+        self.0.ended = ended.is_ready();
         ended
     }
 
@@ -104,11 +101,11 @@ impl Link {
     /// the client has sent all of it. Dropping the future closes the connection.
     pub async fn send(
         mut self,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         exchange: &Exchange,
         limit: Duration,
     ) -> Result<Response<Answer>, SendError> {
-        let mut response = pin!(self.sender.try_send_request(request));
+        let mut response = pin!(self.0.sender.try_send_request(*request));
         let mut since = None;
         let result = poll_fn(|cx| {
             let ended = self.drive(cx);
@@ -126,7 +123,7 @@ impl Link {
             // While the client has not sent all, its own time limit counts.
             loop {
                 let since = since.get_or_insert_with(Instant::now);
-                ready!(self.timer.poll(cx, *since + limit));
+                ready!(self.0.timer.poll(cx, *since + limit));
                 if !exchange.is_receiving() {
                     return Poll::Ready(Err(SendError::Timeout));
                 }
@@ -206,11 +203,11 @@ impl Answer {
     }
 
     fn give_back(&mut self) {
-        if self.link.as_ref().is_some_and(|link| link.sender.is_ready())
+        if self.link.as_ref().is_some_and(|link| link.0.sender.is_ready())
             && let Some(mut link) = self.link.take()
             && link.is_open()
         {
-            let upstream = link.place.upstream().clone();
+            let upstream = link.0.place.upstream().clone();
             upstream.keep(link);
         }
     }
@@ -250,7 +247,7 @@ impl Body for Answer {
                         return this.fail(broken.map_or(AnswerError::Ended, AnswerError::Broken));
                     };
                     let since = *this.since.get_or_insert_with(Instant::now);
-                    ready!(link.timer.poll(cx, since + this.limit));
+                    ready!(link.0.timer.poll(cx, since + this.limit));
                     return this.fail(AnswerError::Timeout);
                 }
             }

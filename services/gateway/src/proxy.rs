@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, Method, Request, Response, Uri, Version, header, request::Parts};
-use hyper::body::Incoming;
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
 use storefront_contract::{ServiceId, settings::Cidr};
 use storefront_runtime::{
     TraceContext,
@@ -30,18 +29,15 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Forwards a request under its normal `target`, `None` when that is the one it came with.
+    /// Forwards a request, whose target is in normal form.
     pub async fn forward(
         &self,
-        request: Request<Incoming>,
-        target: Option<Uri>,
+        mut request: Box<Request<RequestBody>>,
         context: TraceContext,
         connection: &Connection,
         upstream: &Arc<Upstream>,
     ) -> Result<Response<AnswerBody>, Failure> {
-        let (mut parts, body) = request.into_parts();
-        self.prepare(&mut parts, target, context, connection, upstream);
-        let request = Request::from_parts(parts, RequestBody::from(body));
+        self.prepare(&mut request, context, connection, upstream);
         failpoint::reach(ServiceId::Gateway, Step::Forwarding);
         let mut response = self.exchange(request, &connection.exchange, upstream).await?;
         failpoint::reach(ServiceId::Gateway, Step::Answered);
@@ -69,24 +65,20 @@ impl Proxy {
                 request.headers_mut().insert(name, value);
             }
         }
-        self.exchange(request, &Exchange::default(), upstream).await
+        self.exchange(Box::new(request), &Exchange::default(), upstream).await
     }
 
     /// Makes a client's request ours: what crosses no proxy goes, then what we know is set.
     fn prepare(
         &self,
-        parts: &mut Parts,
-        target: Option<Uri>,
+        request: &mut Request<RequestBody>,
         context: TraceContext,
         connection: &Connection,
         upstream: &Upstream,
     ) {
-        if let Some(target) = target {
-            parts.uri = target;
-        }
-        parts.version = Version::HTTP_11;
-        parts.extensions.clear();
-        let headers = &mut parts.headers;
+        *request.version_mut() = Version::HTTP_11;
+        request.extensions_mut().clear();
+        let headers = request.headers_mut();
         let peer = connection.peer.ip();
         let origin = Origin::of(headers, peer, &connection.peer_value, &self.trusted);
         headers::clean_request(headers);
@@ -96,7 +88,7 @@ impl Proxy {
         {
             headers.insert(header::HOST, authority);
         }
-        if let Ok(traceparent) = context.to_traceparent().parse() {
+        if let Ok(traceparent) = HeaderValue::from_bytes(&context.traceparent()) {
             headers.insert(TRACEPARENT, traceparent);
         }
     }
@@ -105,7 +97,7 @@ impl Proxy {
     /// closed and the service cannot have acted on the request. It is sent at most twice.
     async fn exchange(
         &self,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         exchange: &Exchange,
         upstream: &Arc<Upstream>,
     ) -> Result<Response<AnswerBody>, Failure> {
@@ -117,7 +109,7 @@ impl Proxy {
                 let copy = repeatable.then(|| copy(&request));
                 match (link.send(request, exchange, limit).await, copy) {
                     (Ok(response), _) => return Ok(response.map(AnswerBody::Service)),
-                    (Err(SendError::Unsent(request)), _) => *request,
+                    (Err(SendError::Unsent(request)), _) => request,
                     (Err(SendError::Closed(_) | SendError::Ended), Some(copy)) => copy,
                     (Err(error), _) => return Err(error.into()),
                 }
@@ -134,8 +126,8 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::empty());
+fn copy(request: &Request<RequestBody>) -> Box<Request<RequestBody>> {
+    let mut copy = Box::new(Request::new(RequestBody::empty()));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

@@ -6,6 +6,7 @@ mod ending;
 mod exchange;
 mod guard;
 mod head;
+mod joined;
 mod json;
 mod layers;
 mod limits;
@@ -18,6 +19,7 @@ mod timer;
 
 pub use exchange::Exchange;
 pub use head::is_host;
+pub use joined::Joined;
 pub use json::{Json, body, parse};
 pub use layers::{finish, known_method, not_found, panic_message, traceparent};
 pub use limits::Limits;

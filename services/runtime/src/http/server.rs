@@ -14,6 +14,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{
+    FutureExt,
+    future::{Either, ready},
+};
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -25,7 +29,9 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::{Exchange, Limits, Refusal, ending::Ending, exchange::Busy, guard::Guard};
+use super::{
+    Exchange, Limits, Refusal, ending::Ending, exchange::Busy, guard::Guard, joined::Joined,
+};
 use crate::{
     Shutdown,
     metrics::{HttpMetrics, ReasonLabels},
@@ -136,28 +142,24 @@ impl Server {
         ending: Ending,
     ) -> impl Future<Output = ()> + Send + 'static {
         let exchange = Exchange::default();
-        let io = TokioIo::new(Guard::new(socket, self.limits, exchange.clone()));
+        let io = TokioIo::new(Guard::new(Joined(socket), self.limits, exchange.clone()));
         let connection = Arc::new(Connection::new(peer, exchange));
         let refused = self.metrics.refused.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let busy = connection.exchange.begin();
+            // No async block: it would hold the handler's future twice.
             let answer = match connection.exchange.refusal() {
-                Some(refusal) => Err(refusal),
-                None => Ok(handler.clone().handle(request, connection.clone())),
+                None => Either::Left(handler.clone().handle(request, connection.clone())),
+                Some(refusal) => {
+                    let reason = refusal.reason();
+                    refused.get_or_create(&ReasonLabels { reason }).inc();
+                    tracing::debug!(reason, "a request was refused");
+                    Either::Right(ready(refusal.problem().into_response_of()))
+                }
             };
-            let refused = refused.clone();
-            async move {
-                let response = match answer {
-                    Ok(answer) => answer.await,
-                    Err(refusal) => {
-                        let reason = refusal.reason();
-                        refused.get_or_create(&ReasonLabels { reason }).inc();
-                        tracing::debug!(reason, "a request was refused");
-                        refusal.problem().into_response_of()
-                    }
-                };
+            answer.map(|response| {
                 Ok::<_, Infallible>(response.map(|body| Tracked { body, _busy: busy }))
-            }
+            })
         });
         async move {
             let connection = http1::Builder::new()
