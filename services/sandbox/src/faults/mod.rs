@@ -3,7 +3,10 @@
 
 mod settings;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -134,8 +137,13 @@ impl Faults {
         Some(Outcome { after_ms, fails: inner.strikes(fail_share) })
     }
 
-    pub fn api_delay_ms(&self) -> u64 {
-        self.lock().settings.api_delay_ms
+    /// Waits as long as each call of the API is to take. Without such a setting not at all: the shortest
+    /// sleep is a millisecond.
+    pub async fn api_delay(&self) {
+        let delay_ms = self.lock().settings.api_delay_ms;
+        if delay_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        }
     }
 
     /// The fault that this call gets, if any.

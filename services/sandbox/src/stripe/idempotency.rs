@@ -4,7 +4,6 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
@@ -157,7 +156,7 @@ async fn run(api: &Api, request: &ApiRequest) -> Result<Answer, StripeError> {
     // Nothing is kept of what fails here: the endpoint has not begun.
     let prepared = prepare(api, request)?;
     let faults = &api.ledger.faults;
-    tokio::time::sleep(Duration::from_millis(faults.api_delay_ms())).await;
+    faults.api_delay().await;
     let mut changes = faults.changes();
     let fault = faults.api(request.call.name());
     if let Some(fault) = fault.as_ref().filter(|fault| !fault.applied) {

@@ -1,7 +1,5 @@
 //! The calls that change nothing.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::{
@@ -26,7 +24,7 @@ const TYPES_MAX: usize = 20;
 /// Answers a GET.
 pub async fn get(api: &Api, request: ApiRequest) -> Answer {
     let faults = &api.ledger.faults;
-    tokio::time::sleep(Duration::from_millis(faults.api_delay_ms())).await;
+    faults.api_delay().await;
     if let Some(fault) = faults.api(request.call.name()) {
         return idempotency::failure(&fault);
     }
