@@ -1,10 +1,11 @@
 //! What all of payment's doors share: one for each running service. What happens behind the doors is in
 //! `create`, `fulfil`, `events` and `sweeper`.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use storefront_contract::{Shop, settings::PaymentSettings};
-use storefront_runtime::{Database, Outbox, Service, TraceContext, trace};
+use storefront_runtime::{Database, Outbox, Service, TraceContext, http::panic_message, trace};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -13,6 +14,7 @@ use crate::{
     fulfil::Fulfilling,
     key::{KeyError, WebhookSecrets},
     metrics::Metrics,
+    see_through::SeenThrough,
     store::{Cursor, Payments, StripeEvents},
     stripe::{CaError, Stripe, Transport},
 };
@@ -122,11 +124,13 @@ impl App {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let context = trace::current().unwrap_or_else(TraceContext::new_root);
-        let work = trace::scope(context, work).instrument(tracing::Span::current());
-        match self.tasks.spawn(work).await {
+        let work = AssertUnwindSafe(trace::scope(context, work)).catch_unwind();
+        let work = self.tasks.track_future(work.instrument(tracing::Span::current()));
+        match SeenThrough::new(work).await {
             Ok(value) => Some(value),
-            Err(error) => {
-                tracing::error!(%error, "work on a payment did not end");
+            Err(panic) => {
+                let panic = panic_message(&*panic);
+                tracing::error!(panic, "work on a payment did not end");
                 None
             }
         }

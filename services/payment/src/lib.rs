@@ -23,6 +23,7 @@ mod pace;
 mod pricing;
 mod request;
 mod schedule;
+mod see_through;
 mod session_id;
 mod signature;
 mod state;
