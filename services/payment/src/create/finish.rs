@@ -14,7 +14,7 @@ use crate::{
     session_id::SessionId,
     state::State,
     store::{Opened, Payment},
-    stripe::{StripeError, objects::Session, requests::NewSession},
+    stripe::{StripeError, objects::Created, requests::NewSession},
 };
 
 /// Most keys that one call spends. A key is spent only by a stored failure of Stripe's; whoever comes
@@ -90,7 +90,7 @@ impl App {
     async fn store_session(
         &self,
         payment: Payment,
-        session: Session,
+        session: Created,
     ) -> Result<Finished, CreateError> {
         let Some(session_id) = SessionId::parse(&session.id) else {
             let malformed = StripeError::Malformed("a session id of unknown form".into());

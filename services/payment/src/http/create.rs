@@ -23,22 +23,22 @@ pub(super) const KEY_MAX_LENGTH: usize = 255;
 
 /// Programs send JSON and get JSON; a browser without scripts sends a form and is led on.
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Response {
-    let headers = request.headers().clone();
-    if form::is_form(&headers) {
-        return of_form(&app, &headers, request).await.unwrap_or_else(IntoResponse::into_response);
+    let key = idempotency_key(request.headers());
+    if form::is_form(request.headers()) {
+        return of_form(&app, key, request).await.unwrap_or_else(IntoResponse::into_response);
     }
     match Json::from_request(request, &()).await {
-        Ok(Json(request)) => of_json(&app, &headers, request).await.into_response(),
+        Ok(Json(request)) => of_json(&app, key, request).await.into_response(),
         Err(problem) => problem.into_response(),
     }
 }
 
 async fn of_form(
     app: &Arc<App>,
-    headers: &HeaderMap,
+    key: Result<Option<String>, Problem>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(headers)?;
+    let key = key?;
     let body = body(request).await?;
     let (request, quantities) = Form::read(&body)?.into_parts();
     let request = match request.check() {
@@ -61,10 +61,10 @@ async fn of_form(
 
 async fn of_json(
     app: &Arc<App>,
-    headers: &HeaderMap,
+    key: Result<Option<String>, Problem>,
     request: PaymentRequest,
 ) -> Result<Json<Checkout>, Problem> {
-    let key = idempotency_key(headers)?;
+    let key = key?;
     let request = request.check().map_err(problems::fields)?;
     let currency = app.catalog.current().currency();
     let created = app.create(request, key).await;

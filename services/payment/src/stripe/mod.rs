@@ -21,7 +21,7 @@ pub use error::StripeError;
 pub use transport::{CaError, Transport};
 
 use self::{
-    objects::{ErrorBody, Event, LineItem, List, Session},
+    objects::{Created, ErrorBody, Event, LineItem, List, Session},
     requests::{EventPage, Made, Prepared},
     retry::{Heard, Next, Reply},
     transport::Answer,
@@ -79,7 +79,7 @@ impl Stripe {
         prepared: &Prepared,
         idempotency_key: &str,
         deadline: Instant,
-    ) -> Result<Session, StripeError> {
+    ) -> Result<Created, StripeError> {
         self.call(prepared, Some(idempotency_key), deadline).await
     }
 
@@ -123,8 +123,13 @@ impl Stripe {
         idempotency_key: Option<&str>,
         deadline: Instant,
     ) -> Result<T, StripeError> {
-        let permit = timeout_at(deadline, self.calls.acquire()).await;
-        let Ok(Ok(_permit)) = permit else { return Err(StripeError::Busy) };
+        let _permit = match self.calls.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => match timeout_at(deadline, self.calls.acquire()).await {
+                Ok(Ok(permit)) => permit,
+                _ => return Err(StripeError::Busy),
+            },
+        };
         for attempt in 0..retry::ATTEMPTS_MAX {
             let left = deadline.saturating_duration_since(Instant::now());
             let key = self.key.read().map_err(StripeError::Key)?;

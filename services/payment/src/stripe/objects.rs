@@ -43,6 +43,17 @@ pub struct Session {
     pub payment_intent: Option<Expandable>,
 }
 
+/// What is read of a session that was just made.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Created {
+    pub id: String,
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Unix seconds.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+}
+
 /// `status` of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
