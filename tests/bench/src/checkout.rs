@@ -8,7 +8,7 @@ use crate::{
     Options,
     load::{Busy, Measured, load, warm_up},
     node,
-    process::{Process, usage_of},
+    process::{Core, Process, usage_of},
     programs,
     report::{median, table, thousands},
     servers::Servers,
@@ -34,7 +34,7 @@ struct Round {
 }
 
 pub async fn measure(servers: &Servers, options: &Options) -> Result<String> {
-    let mut rounds: [Vec<Round>; 2] = Default::default();
+    let mut rounds: [Vec<Round>; 3] = Default::default();
     let mut alone = Vec::new();
     let prefix = prefix();
     create_topics(
@@ -67,10 +67,24 @@ pub async fn measure(servers: &Servers, options: &Options) -> Result<String> {
         let carts = self::carts(&url, CART_OF_TWIN).await?;
         rounds[1].push(round(&twin, &url, &carts, options)?);
         drop(twin);
+        let [port] = free_ports()?;
+        let mut floor = floor(port, servers)?;
+        floor.listening(port)?;
+        let url = format!("http://127.0.0.1:{port}/");
+        let carts = self::carts(&url, CART).await?;
+        rounds[2].push(round(&floor, &url, &carts, options)?);
+        drop(floor);
         let sessions = format!("{}/v1/checkout/sessions", servers.stripe());
         alone.push(load(&sessions, STRIPE, 1, options.seconds)?);
     }
     Ok(section(&rounds, &alone, options))
+}
+
+/// The two exchanges by HTTP that a checkout is made of, alone.
+fn floor(port: u16, servers: &Servers) -> Result<Process> {
+    let program = std::env::current_exe()?;
+    let words = [&*program.to_string_lossy(), "floor", &port.to_string(), &servers.stripe()];
+    Process::start(Core::Measured, &words, &[])
 }
 
 /// Waits until it says that it is.
@@ -103,10 +117,11 @@ fn round(process: &Process, url: &str, carts: &str, options: &Options) -> Result
     Ok(Round { database_cpu_us: busy.each(database_cpu_s) * 1e6, busy, quiet })
 }
 
-fn section(rounds: &[Vec<Round>; 2], alone: &[Measured], options: &Options) -> String {
+fn section(rounds: &[Vec<Round>; 3], alone: &[Measured], options: &Options) -> String {
     let of = |side: usize, value: fn(&Round) -> f64| median(rounds[side].iter().map(value));
     let alone = |value: fn(&Measured) -> f64| median(alone.iter().map(value));
     let stripe = alone(|load| load.p99_ms);
+    let cpu_us = |side: usize| 1e6 / of(side, |round| round.busy.per_cpu_second());
     let row = |side: usize, name: &str| {
         vec![
             name.to_owned(),
@@ -137,12 +152,17 @@ fn section(rounds: &[Vec<Round>; 2], alone: &[Measured], options: &Options) -> S
         "## Checkout\n\n`make bench-pipeline ONLY=checkout`: a cart of two products on {CONNECTIONS} connections (and on one, for the times), \
          {} rounds of {} s, medians, on {}. payment writes each session into PostgreSQL (synchronously: {:.0} µs of the \
          database's CPU a checkout) before and after it asks Stripe; `payment.js` keeps nothing, and believes the browser's \
-         prices. The stand-in for Stripe alone takes {:.2} ms (p50) and {stripe:.2} ms (p99).\n\n{}",
+         prices. The stand-in for Stripe alone takes {:.2} ms (p50) and {stripe:.2} ms (p99). The two exchanges alone are \
+         hyper's server and client with nothing between them: {:.0} µs of CPU, where payment takes {:.0} µs and ten times \
+         `payment.js` would be {:.0} µs.\n\n{}",
         options.rounds,
         options.seconds,
         machine(),
         of(0, |round| round.database_cpu_us),
         alone(|load| load.p50_ms),
-        table(&head, &[row(0, "payment"), row(1, "payment.js")])
+        cpu_us(2),
+        cpu_us(0),
+        cpu_us(1) / 10.0,
+        table(&head, &[row(0, "payment"), row(1, "payment.js"), row(2, "the two exchanges alone")])
     )
 }

@@ -7,6 +7,7 @@
 mod bare;
 mod checkout;
 mod events;
+mod floor;
 mod gateway;
 mod load;
 mod node;
@@ -21,6 +22,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::report::Report;
+
+/// As the services have it, beside which the floors stand.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What is measured.
 #[derive(Parser)]
@@ -64,6 +69,9 @@ enum Command {
     /// Reads a topic and sends each record to another, with nothing around it: the floor for `order`.
     #[command(hide = true)]
     Bare { brokers: String, group: String, from: String, to: String },
+    /// Asks Stripe once for each request, with nothing around it: the floor for `checkout`.
+    #[command(hide = true)]
+    Floor { port: u16, stripe: String },
 }
 
 impl Options {
@@ -75,8 +83,12 @@ impl Options {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Arguments { command, options } = Arguments::parse();
-    if let Some(Command::Bare { brokers, group, from, to }) = command {
-        return bare::run(&brokers, &group, &from, &to);
+    match command {
+        None => {}
+        Some(Command::Bare { brokers, group, from, to }) => {
+            return bare::run(&brokers, &group, &from, &to);
+        }
+        Some(Command::Floor { port, stripe }) => return floor::run(port, &stripe).await,
     }
     process::keep_off_the_last_core()?;
     node::install()?;
