@@ -1,18 +1,28 @@
 //! What every request to an axum router gets around its handler: trace and span, metrics, and
 //! errors that are always problems, panics included.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
 
 use axum::{
     Router,
     body::to_bytes,
-    extract::{MatchedPath, Request, State},
-    middleware::{Next, from_fn, from_fn_with_state},
+    extract::{MatchedPath, Request},
     response::{IntoResponse, Response},
+    routing::future::RouteFuture,
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Map, Value};
+use tower::{Service, layer::layer_fn, util::MapFutureLayer};
 use tracing::Instrument;
 
 use super::Exchange;
@@ -28,15 +38,19 @@ const DETAIL_MAX_BYTES: usize = 1024;
 /// Wraps a service's whole router: call it last. A fallback of the router's own is replaced by the
 /// 404 problem.
 pub fn finish(router: Router, metrics: &Metrics) -> Router {
-    let router =
-        router.fallback(not_found).layer(from_fn_with_state(metrics.http().clone(), observe));
+    let metrics = metrics.http().clone();
+    let observe = layer_fn(move |inner| Observed { inner, metrics: metrics.clone() });
+    let router = router.fallback(not_found).layer(observe);
     // Which methods a path has, axum says outside of a router's layers only.
-    Router::new().fallback_service(router).layer(from_fn(name_methods))
+    let name = MapFutureLayer::new(|answer: RouteFuture<Infallible>| async {
+        let Ok(response) = answer.await;
+        Ok::<_, Infallible>(name_methods(response).await)
+    });
+    Router::new().fallback_service(router).layer(name)
 }
 
 /// Adds to a 405 what is allowed, in words.
-async fn name_methods(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+async fn name_methods(response: Response) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
@@ -64,7 +78,40 @@ pub async fn not_found(uri: Uri) -> Problem {
     Problem::of(StatusCode::NOT_FOUND).detail(format!("there is nothing at {path}"))
 }
 
-async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Next) -> Response {
+/// What each request gets around its handler. A service of our own, as `from_fn` makes and boxes one anew for
+/// each request.
+#[derive(Clone)]
+struct Observed<S> {
+    inner: S,
+    metrics: HttpMetrics,
+}
+
+impl<S> Service<Request> for Observed<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        Box::pin(observe(self.metrics.clone(), request, |request| self.inner.call(request)))
+    }
+}
+
+/// The handler's answer to the request that it is given at once, and what is counted of it.
+fn observe<F>(
+    metrics: HttpMetrics,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> impl Future<Output = Result<Response, Infallible>> + Send + 'static
+where
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
     let started = Instant::now();
     let context = TraceContext::continued(traceparent(request.headers()));
     let method = known_method(request.method());
@@ -79,9 +126,10 @@ async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Nex
         http.route = &*route
     );
 
-    let handle = async {
-        let response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-            Ok(response) => as_problem(response).await,
+    let answer = answer(request);
+    let handle = async move {
+        let response = match AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(Ok(response)) => as_problem(response).await,
             Err(panic) => panicked(&*panic),
         };
         // The body broke a rule while it was read: that, not what the handler made of it, is the
@@ -91,10 +139,13 @@ async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Nex
             _ => response,
         }
     };
-    let response = trace::scope(context, handle).instrument(span).await;
-    let labels = HttpLabels { method, route, status: response.status().as_u16() };
-    metrics.duration.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
-    response
+    let handled = trace::scope(context, handle).instrument(span);
+    async move {
+        let response = handled.await;
+        let labels = HttpLabels { method, route, status: response.status().as_u16() };
+        metrics.duration.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
+        Ok(response)
+    }
 }
 
 /// The one `traceparent`; several are as good as none.
