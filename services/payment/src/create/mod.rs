@@ -85,7 +85,8 @@ impl App {
         idempotency_key: Option<String>,
     ) -> Result<Checkout, CreateError> {
         let app = self.clone();
-        let work = async move { app.begin(&request, idempotency_key.as_deref()).await };
+        // Boxed, as it is large and goes through several hands.
+        let work = Box::pin(async move { app.begin(&request, idempotency_key.as_deref()).await });
         self.see_through(work).await.unwrap_or(Err(CreateError::Lost))
     }
 
