@@ -161,7 +161,8 @@ fn round(process: &mut Process, counter: &Counter, begin: i64, events: u32) -> R
         cpu_s: end.cpu_s - before[0].cpu_s,
         end,
         broker_cpu_s: usage_of("java")?.cpu_s - before[1].cpu_s,
-        database_cpu_s: usage_of("postgres")?.cpu_s - before[2].cpu_s,
+        // Connections that ended meanwhile have taken theirs along.
+        database_cpu_s: (usage_of("postgres")?.cpu_s - before[2].cpu_s).max(0.0),
     })
 }
 
