@@ -35,8 +35,11 @@ pub(crate) fn consumer(settings: &KafkaSettings, group: &str) -> Result<ClientCo
         ("auto.commit.interval.ms", "1000"),
         // Only partitions that change hands stop.
         ("partition.assignment.strategy", "cooperative-sticky"),
-        ("session.timeout.ms", "10000"),
-        ("heartbeat.interval.ms", "2500"),
+        // Longer than a group is without its coordinator when that broker is lost: brokers miss it after 9 s, and
+        // our last heartbeat may be 2 s old. A member that gives itself up meanwhile joins as a new one, and waits for
+        // its own old session to end. For as long nobody reads what a member had that was killed.
+        ("session.timeout.ms", "20000"),
+        ("heartbeat.interval.ms", "2000"),
         ("max.poll.interval.ms", "300000"),
         ("queued.max.messages.kbytes", FETCHED_MAX_KIB),
         ("queued.min.messages", "2000"),
