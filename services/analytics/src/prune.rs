@@ -37,6 +37,7 @@ pub async fn prune(database: &Database, now: Timestamp) -> Result<usize, Databas
     let minutes = "DELETE FROM sales WHERE step = 'minute' AND starts_at IN \
         (SELECT starts_at FROM sales WHERE step = 'minute' AND starts_at < $1 LIMIT $2) \
         RETURNING starts_at";
+    let database = database.patient();
     let mut total = 0;
     for (sql, kept) in [(sessions, SESSIONS_KEPT), (minutes, MINUTES_KEPT)] {
         loop {

@@ -87,7 +87,7 @@ pub async fn run_with(
         holder: uuid::Uuid::new_v4().to_string(),
         database: database.clone(),
     };
-    let router = api::router(database.clone());
+    let router = api::router(database.prompt());
     let sender = Sender::new(Arc::new(desk), wake, connections);
     let consumed = async { Ok(Box::pin(consume(&service, &kafka, &database, handler)).await?) };
     let served = async { Ok(service.serve(listeners, router).await?) };

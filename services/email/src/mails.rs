@@ -216,6 +216,7 @@ pub async fn forget(database: &Database, now: i64, kept_ms: i64) -> Result<usize
         WHERE mail_id IN (SELECT mail_id FROM mails \
             WHERE payload IS NOT NULL AND due_at IS NULL AND changed_at < $1 LIMIT 1000) \
         RETURNING mail_id";
+    let database = database.patient();
     let addresses = database.query(addresses, &[now.into()]).await?.len();
     Ok(addresses + database.query(contents, &[(now - kept_ms).into()]).await?.len())
 }

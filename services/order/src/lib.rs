@@ -36,7 +36,7 @@ pub async fn run_on(
     let Some(database) = service.open_database(&listeners, &database, MIGRATIONS).await? else {
         return Ok(());
     };
-    let router = api::router(database.clone(), Arc::new(mails));
+    let router = api::router(database.prompt(), Arc::new(mails));
     let handler = PlaceOrders::default();
     let consumed = async { Ok(Box::pin(consume(&service, &kafka, &database, handler)).await?) };
     let served = async { Ok(service.serve(listeners, router).await?) };

@@ -78,13 +78,15 @@ impl StripeEvents {
         first_ms: i64,
         last_ms: i64,
     ) -> Result<HashSet<String>, DatabaseError> {
-        let rows = query(&self.0, DONE_BETWEEN.into(), &[first_ms.into(), last_ms.into()]).await?;
+        let rows =
+            query(&self.0.patient(), DONE_BETWEEN.into(), &[first_ms.into(), last_ms.into()])
+                .await?;
         rows.iter().map(|row| row.text("id")).collect()
     }
 
     /// Forgets events that Stripe repeats no more; how many.
     pub async fn forget(&self) -> Result<usize, DatabaseError> {
-        Ok(query(&self.0, FORGET, &[EVENT_LIFE_MS.into()]).await?.len())
+        Ok(query(&self.0.patient(), FORGET, &[EVENT_LIFE_MS.into()]).await?.len())
     }
 }
 

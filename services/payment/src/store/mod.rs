@@ -44,24 +44,32 @@ impl StoreError {
 
 /// Most dead connections that one statement meets: those of a pool after the server was restarted.
 const DEAD_MAX: u32 = 32;
-/// How long a statement is run again. A dead connection is met at once; one that is silent means that
-/// the database is away, and then whoever asks is told so.
+/// How long a statement is run again. A dead connection is met at once, unless it is silent.
 const AGAIN_LIMIT: Duration = Duration::from_secs(3);
 
 /// Runs one statement, again when its connection turns out to be dead or when it lost against another
 /// one. Every statement here may be run twice: each names the state it leaves, or the row it makes by
 /// an id of its own.
 async fn query(database: &Database, sql: Sql, params: &[Value]) -> Result<Vec<Row>, DatabaseError> {
-    let (began, mut met) = (Instant::now(), 0);
+    let (began, mut met, mut silences) = (Instant::now(), 0, 0);
     loop {
-        match database.query(sql, params).await {
-            // Not when no connection can be made: then the database is away, and the caller waits.
-            Err(DatabaseError::Statement { kind: Kind::Unavailable | Kind::Conflict, .. })
-                if met < DEAD_MAX && began.elapsed() < AGAIN_LIMIT =>
-            {
-                met += 1;
+        let result = database.query(sql, params).await;
+        let again = match &result {
+            // What it was asked may have been done: a row that begins must not be left to nobody. Silence again means
+            // that the database is away.
+            Err(error) if error.is_silence() => {
+                silences += 1;
+                silences == 1
             }
-            result => return result,
+            // Not when no connection can be made: then the database is away, and the caller waits.
+            Err(DatabaseError::Statement { kind: Kind::Unavailable | Kind::Conflict, .. }) => {
+                met += 1;
+                met <= DEAD_MAX && began.elapsed() < AGAIN_LIMIT
+            }
+            _ => false,
+        };
+        if !again {
+            return result;
         }
     }
 }

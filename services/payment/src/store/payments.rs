@@ -346,7 +346,7 @@ impl Payments {
 
     /// Frees every idempotency key that is older than it is honoured; how many.
     pub async fn forget_keys(&self) -> Result<usize, StoreError> {
-        Ok(query(&self.database, FORGET_KEYS, &[KEY_LIFE_MS.into()]).await?.len())
+        Ok(query(&self.database.patient(), FORGET_KEYS, &[KEY_LIFE_MS.into()]).await?.len())
     }
 
     async fn one(&self, sql: Sql, params: &[Value]) -> Result<Option<Payment>, StoreError> {

@@ -259,8 +259,12 @@ impl<H: Handler> Engine<H> {
         tx: &mut Tx<'_>,
         out: &mut Outgoing,
     ) -> Result<(), Failure> {
+        // A statement of the handler's that takes too long is its failure, and not the database's.
+        let limit = tx.wait_at_most(self.options.handler_limit * 2);
         let work = AssertUnwindSafe(self.handler.handle(events, tx, out)).catch_unwind();
-        match tokio::time::timeout(self.options.handler_limit, work).await {
+        let handled = tokio::time::timeout(self.options.handler_limit, work).await;
+        tx.wait_at_most(limit);
+        match handled {
             // A handler that swallows an error of the database has not handled anything.
             Ok(Ok(Ok(()))) => match tx.failure() {
                 Some(kind) => Err(DatabaseError::Aborted { kind }.into()),

@@ -45,11 +45,13 @@ impl<H: Handler> Consumer<H> {
         // How many records at the front are to be tried one by one.
         let mut singly = 0;
         let mut conflicts = 0;
+        // Fewer at once, for a database that is too slow for as many.
+        let mut most = batch.len();
         let mut polled_at = Instant::now();
         while !batch.is_empty() {
             let (mode, size) = match singly {
-                0 => (Mode::Whole, batch.len()),
-                left => (Mode::OneByOne, left.min(CHUNK).min(batch.len())),
+                0 => (Mode::Whole, most.min(batch.len())),
+                left => (Mode::OneByOne, left.min(CHUNK).min(most).min(batch.len())),
             };
             let steps = batch::steps(&batch[..size], &client.context().assignment());
             let placed: Vec<Placed<'_>> = batch[..size].iter().map(Entry::placed).collect();
@@ -65,6 +67,7 @@ impl<H: Handler> Consumer<H> {
                     singly = singly.saturating_sub(size);
                     backoff.reset();
                     conflicts = 0;
+                    most = most.saturating_mul(2);
                     // The group must hear of us between the parts of a long batch.
                     if polled_at.elapsed() > SILENCE_MAX {
                         if let Some(end) = self.breathe(client, &mut batch, Duration::ZERO) {
@@ -94,6 +97,9 @@ impl<H: Handler> Consumer<H> {
                 }
                 Err(stop) => {
                     drop(placed);
+                    if matches!(&stop, Stop::Dependency(error) if error.is_silence()) {
+                        most = (size / 2).max(1);
+                    }
                     if let Some(end) = self.wait(client, &mut batch, &stop, &mut backoff) {
                         return Some(end);
                     }

@@ -1,6 +1,6 @@
 //! What can go wrong with a database, sorted by what a caller can do about it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io};
 
 /// What a caller can do about a failure. The consumer's whole behaviour hangs on this: a `Data`
 /// failure is the event's own fault and dead-letters it, everything else pauses and waits, because
@@ -83,6 +83,18 @@ impl DatabaseError {
     /// Whether waiting and trying again can help.
     pub fn is_temporary(&self) -> bool {
         matches!(self.kind(), Kind::Conflict | Kind::Unavailable | Kind::CommitUnknown)
+    }
+
+    /// Whether the database has said nothing for as long as we wait: its connection may be dead, or it is at
+    /// work on what we asked, and may yet do it.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Statement { source: sqlx::Error::Io(error), .. } => {
+                error.kind() == io::ErrorKind::TimedOut
+            }
+            Self::Shared(error) => error.is_silence(),
+            _ => false,
+        }
     }
 
     /// A fixed word for metrics and logs.

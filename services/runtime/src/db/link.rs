@@ -1,7 +1,7 @@
 //! One connection of either database: binds values, runs statements, bounds the time of each.
 //! Knows nothing of transactions.
 
-use std::{borrow::Cow, future::Future, io, time::Duration};
+use std::{borrow::Cow, io, time::Duration};
 
 use sqlx::{
     Arguments as _, AssertSqlSafe, Encode, Postgres, Sqlite, Type,
@@ -12,11 +12,19 @@ use sqlx::{
     sqlite::SqliteArguments,
 };
 
-use super::value::{Row, Value};
+use super::{
+    postgres::Pooled,
+    value::{Row, Value},
+};
 
-/// Longest time for any one statement as the client sees it. The server's own limit is shorter; this
-/// one ends the wait on a link that is dead without a word (no FIN, no RST).
-pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(35);
+/// How long an answer is waited for, unless somebody knows better. It ends the wait on a link that is dead
+/// without a word (no FIN, no RST), so that work goes on within ten seconds, and is far more than a statement
+/// takes that is in order; one that waits for a lock is told so by the server before (see `postgres`).
+pub(super) const USUAL_LIMIT: Duration = Duration::from_secs(8);
+/// As that, where a person waits: then there is time for another connection.
+pub(super) const PROMPT_LIMIT: Duration = Duration::from_secs(3);
+/// As that, of a statement over many rows. The server's own limit, 30 s, ends before.
+pub(super) const PATIENT_LIMIT: Duration = Duration::from_secs(35);
 
 /// A statement in the words of each database, where they differ.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +48,7 @@ pub enum Dialect {
 }
 
 pub(super) enum Link {
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Pooled),
     Sqlite(PoolConnection<Sqlite>),
 }
 
@@ -63,9 +71,14 @@ impl Link {
     }
 
     /// Runs a statement for its effect; the number of rows it touched.
-    pub(super) async fn execute(&mut self, text: Text, params: Params) -> Result<u64, sqlx::Error> {
-        bounded(STATEMENT_LIMIT, async {
-            Ok(match (self, params) {
+    pub(super) async fn execute(
+        &mut self,
+        text: Text,
+        params: Params,
+        limit: Duration,
+    ) -> Result<u64, sqlx::Error> {
+        self.bounded(limit, async |link| {
+            Ok(match (link, params) {
                 (Self::Postgres(link), Params::Postgres(params)) => {
                     sqlx::query_with(AssertSqlSafe(text), params)
                         .execute(&mut **link)
@@ -89,9 +102,10 @@ impl Link {
         &mut self,
         text: Text,
         params: Params,
+        limit: Duration,
     ) -> Result<Vec<Row>, sqlx::Error> {
-        bounded(STATEMENT_LIMIT, async {
-            Ok(match (self, params) {
+        self.bounded(limit, async |link| {
+            Ok(match (link, params) {
                 (Self::Postgres(link), Params::Postgres(params)) => {
                     let query = sqlx::query_with(AssertSqlSafe(text), params);
                     query.fetch_all(&mut **link).await?.into_iter().map(Row::from).collect()
@@ -112,8 +126,8 @@ impl Link {
         text: &'static str,
         limit: Duration,
     ) -> Result<(), sqlx::Error> {
-        bounded(limit, async {
-            match self {
+        self.bounded(limit, async |link| {
+            match link {
                 Self::Postgres(link) => {
                     sqlx::raw_sql(text).execute(&mut **link).await?;
                 }
@@ -133,18 +147,25 @@ impl Link {
             Self::Sqlite(link) => link.close_on_drop(),
         }
     }
-}
 
-async fn bounded<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => result,
-        Err(_) => Err(sqlx::Error::Io(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "no answer from the database",
-        ))),
+    async fn bounded<T>(
+        &mut self,
+        limit: Duration,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        // A file has no other end that could be gone.
+        let limit = match self.dialect() {
+            Dialect::Postgres => limit,
+            Dialect::Sqlite => limit.max(PATIENT_LIMIT),
+        };
+        if let Ok(result) = tokio::time::timeout(limit, work(self)).await {
+            return result;
+        }
+        if let Self::Postgres(link) = self {
+            link.doubt();
+        }
+        let silence = io::Error::new(io::ErrorKind::TimedOut, "no answer from the database");
+        Err(sqlx::Error::Io(silence))
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn migrate(
     schema: &str,
     steps: &[Steps],
 ) -> Result<(), DatabaseError> {
-    let mut tx = database.begin().await?;
+    let mut tx = database.patient().begin().await?;
     prepare(&mut tx, schema).await?;
     let mut count = 0;
     for (owner, migrations) in steps {

@@ -20,7 +20,6 @@ use std::{sync::Arc, time::Duration};
 use storefront_contract::{ServiceId, Shop, settings::DatabaseSettings};
 use tokio::{runtime::Handle, sync::watch};
 
-pub(crate) use self::notify::Listener;
 pub use self::{
     error::{DatabaseError, Kind},
     group::Group,
@@ -32,7 +31,7 @@ pub use self::{
     value::{Row, Value},
 };
 use self::{
-    link::{Link, Params},
+    link::{Link, PATIENT_LIMIT, PROMPT_LIMIT, Params, USUAL_LIMIT},
     postgres::{PostgresPool, schema},
     sqlite::SqlitePools,
     url::Place,
@@ -45,7 +44,11 @@ const OPEN_LIMIT: Duration = Duration::from_secs(600);
 
 /// A service's database. Clones share its connections.
 #[derive(Clone)]
-pub struct Database(Arc<Inner>);
+pub struct Database {
+    inner: Arc<Inner>,
+    /// How long each statement may take.
+    limit: Duration,
+}
 
 struct Inner {
     backend: Backend,
@@ -54,7 +57,7 @@ struct Inner {
 }
 
 enum Backend {
-    Postgres(PostgresPool),
+    Postgres(Box<PostgresPool>),
     Sqlite(SqlitePools),
 }
 
@@ -97,7 +100,7 @@ impl Database {
     /// A SQLite file that nobody used when we opened it has no living holder of a lease: whoever was
     /// killed need not be waited for.
     async fn forget_dead_leases(&self) -> Result<(), DatabaseError> {
-        if let Backend::Sqlite(pools) = &self.0.backend {
+        if let Backend::Sqlite(pools) = &self.inner.backend {
             if pools.is_alone {
                 self.query("DELETE FROM leases", &[]).await?;
             }
@@ -109,16 +112,32 @@ impl Database {
     fn connect(settings: &DatabaseSettings, schema: Arc<str>) -> Result<Self, DatabaseError> {
         let text = url::read(&settings.url)?;
         let backend = match url::place(&text)? {
-            Place::Postgres => Backend::Postgres(PostgresPool::open(settings, text, schema)?),
+            Place::Postgres => {
+                Backend::Postgres(Box::new(PostgresPool::open(settings, text, schema)?))
+            }
             Place::Sqlite(path) => Backend::Sqlite(SqlitePools::open(&path)?),
         };
         let written = Arc::new(watch::Sender::new(()));
-        Ok(Self(Arc::new(Inner { backend, written, runtime: Handle::current() })))
+        let inner = Arc::new(Inner { backend, written, runtime: Handle::current() });
+        Ok(Self { inner, limit: USUAL_LIMIT })
+    }
+
+    /// The same database, where a person waits for the answer: a statement is given up after three seconds,
+    /// so that there is time to ask again on another connection.
+    #[must_use]
+    pub fn prompt(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), limit: PROMPT_LIMIT }
+    }
+
+    /// The same database, for statements over many rows: they may take half a minute.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), limit: PATIENT_LIMIT }
     }
 
     /// Which database this is, for the few statements that differ.
     pub fn dialect(&self) -> Dialect {
-        match &self.0.backend {
+        match &self.inner.backend {
             Backend::Postgres(_) => Dialect::Postgres,
             Backend::Sqlite(_) => Dialect::Sqlite,
         }
@@ -130,9 +149,11 @@ impl Database {
         let mut attempts = self.connections_max() + 1;
         loop {
             attempts -= 1;
-            let (written, runtime) = (Arc::clone(&self.0.written), self.0.runtime.clone());
-            match Tx::begin(self.writer().await?, written, runtime).await {
-                Err(error) if error.kind() == Kind::Unavailable && attempts > 0 => {}
+            let (written, runtime) = (Arc::clone(&self.inner.written), self.inner.runtime.clone());
+            match Tx::begin(self.writer().await?, self.limit, written, runtime).await {
+                Err(error) if error.kind() == Kind::Unavailable && attempts > 0 => {
+                    attempts = attempts_after(&error, attempts);
+                }
                 result => return result,
             }
         }
@@ -210,13 +231,14 @@ impl Database {
             let text = link.pick(sql);
             let params = Params::new(link.dialect(), params)
                 .map_err(|error| DatabaseError::statement(text, error))?;
-            match link.fetch(text.into(), params).await {
+            match link.fetch(text.into(), params, self.limit).await {
                 Ok(rows) => return Ok(rows),
                 Err(error) => {
                     let error = DatabaseError::statement(text, error);
                     if error.kind() == Kind::Unavailable {
                         link.close_on_drop();
                         if attempts > 0 {
+                            attempts = attempts_after(&error, attempts);
                             continue;
                         }
                     }
@@ -228,12 +250,12 @@ impl Database {
 
     /// Changes after each commit, in this process, of a transaction that asked to tell it.
     pub(crate) fn written(&self) -> watch::Receiver<()> {
-        self.0.written.subscribe()
+        self.inner.written.subscribe()
     }
 
     /// Tells those who wait on [`Database::written`] to look again.
     pub(crate) fn wake(&self) {
-        self.0.written.send_replace(());
+        self.inner.written.send_replace(());
     }
 
     /// The database's clock, in Unix milliseconds.
@@ -244,32 +266,39 @@ impl Database {
 
     /// Closes every connection, after their transactions.
     pub async fn close(&self) {
-        match &self.0.backend {
+        match &self.inner.backend {
             Backend::Postgres(pool) => pool.close().await,
             Backend::Sqlite(pools) => pools.close().await,
         }
     }
 
     fn connections_max(&self) -> u32 {
-        match &self.0.backend {
+        match &self.inner.backend {
             Backend::Postgres(pool) => pool.max_connections,
             Backend::Sqlite(_) => 1,
         }
     }
 
     async fn writer(&self) -> Result<Link, DatabaseError> {
-        Ok(match &self.0.backend {
+        Ok(match &self.inner.backend {
             Backend::Postgres(pool) => Link::Postgres(pool.acquire().await?),
             Backend::Sqlite(pools) => Link::Sqlite(pools.writer().await?),
         })
     }
 
     async fn reader(&self) -> Result<Link, DatabaseError> {
-        Ok(match &self.0.backend {
+        Ok(match &self.inner.backend {
             Backend::Postgres(pool) => Link::Postgres(pool.acquire().await?),
             Backend::Sqlite(pools) => Link::Sqlite(pools.reader().await?),
         })
     }
+}
+
+/// How often to try again after a connection has failed. One that is closed is met at once, and the next may be,
+/// too; after one that was silent the others are looked at before they are used, and silence again means that
+/// the database is away.
+fn attempts_after(error: &DatabaseError, attempts: u32) -> u32 {
+    if error.is_silence() { attempts.min(1) } else { attempts }
 }
 
 /// Waits a little, at random, so that two that collided do not collide again.

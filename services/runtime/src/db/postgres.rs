@@ -1,14 +1,19 @@
 //! Pools of connections to PostgreSQL: one schema a shop and service, every wait bounded, and a URL that may
 //! change while the service runs.
+//!
+//! A connection may die without a word: a node is gone, a firewall has forgotten it. sqlx has no way to a
+//! connection's socket, so that the kernel cannot be asked to look, and each wait for an answer has a limit
+//! instead. What one connection shows is a reason to doubt the others: each is looked at before its next use.
 
 use std::{
+    ops::{Deref, DerefMut},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
-    ConnectOptions as _, PgPool, Postgres,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -16,10 +21,12 @@ use storefront_contract::{
     ServiceId, Shop,
     settings::{DatabaseSettings, DatabaseUrl},
 };
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
     error::DatabaseError,
+    notify::Listener,
     url::{self, Url},
 };
 
@@ -29,14 +36,31 @@ const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
 /// up without a failure.
 const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
 const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
+/// A connection that has been idle for longer is looked at before it is used: what forgets connections forgets
+/// idle ones, and one round trip is little where so few come.
+const TRUSTED: Duration = Duration::from_secs(5);
+/// How long a connection's answer to nothing at all is waited for.
+const PING_LIMIT: Duration = Duration::from_secs(1);
+/// One connection is for listening; not when there are fewer.
+const LISTENER_MIN: u32 = 4;
 
-/// Every connection's limits. The server ends a statement before the client gives up on it (see
-/// `link`), and a transaction that a lost client left open.
-const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
-    SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;";
+/// Every connection's limits. The server ends a long statement, the wait for a lock, and a transaction whose
+/// client sleeps, before the client gives up on them (see `link`).
+const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
+    SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = warning;";
+/// What makes the server notice within ten seconds that its client is gone, also in the middle of a statement, and
+/// give up the locks that it holds. A version or a system that does not know one of them goes without.
+const WATCH: &str = "SELECT set_config(name, value, false) FROM (VALUES \
+    ('tcp_keepalives_idle', '4'), ('tcp_keepalives_interval', '1'), ('tcp_keepalives_count', '4'), \
+    ('tcp_user_timeout', '8000'), ('client_connection_check_interval', '2000')) AS wanted (name, value) \
+    JOIN pg_settings USING (name)";
 
 pub(super) struct PostgresPool {
     pool: PgPool,
+    options: PgPoolOptions,
+    /// One more connection is for it.
+    listens: bool,
+    doubt: Doubt,
     schema: Arc<str>,
     url: DatabaseUrl,
     /// The URL that the pool connects with now.
@@ -51,42 +75,31 @@ impl PostgresPool {
         text: Url,
         schema: Arc<str>,
     ) -> Result<Self, DatabaseError> {
-        let session: Arc<str> = format!("{SESSION} SET search_path TO \"{schema}\"").into();
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(ACQUIRE_LIMIT)
-            .max_lifetime(LIFETIME_MAX)
-            .idle_timeout(IDLE_MAX)
-            // A ping before each use would cost a round trip; `Database::begin` tries another
-            // connection when it meets a dead one.
-            .test_before_acquire(false)
-            .after_connect(move |connection, _| {
-                let session = Arc::clone(&session);
-                Box::pin(async move {
-                    sqlx::raw_sql(sqlx::AssertSqlSafe(session))
-                        .execute(connection)
-                        .await
-                        .map(|_| ())
-                })
-            })
-            .connect_lazy_with(options(&text)?);
+        let listens = settings.max_connections >= LISTENER_MIN;
+        let max_connections = settings.max_connections - u32::from(listens);
+        let doubt = Doubt::default();
+        let options = pool_options(format!("{SESSION} SET search_path TO \"{schema}\""), &doubt);
+        let pool = options
+            .clone()
+            .max_connections(max_connections)
+            .connect_lazy_with(connect_options(&text)?);
         let current = Mutex::new(text);
         let url = settings.url.clone();
-        Ok(Self { pool, schema, url, current, max_connections: settings.max_connections })
+        Ok(Self { pool, options, listens, doubt, schema, url, current, max_connections })
     }
 
     /// A connection. When none can be made, the URL is read again: its Secret may have been rotated.
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, DatabaseError> {
-        let first = self.pool.acquire().await;
-        match first {
-            Ok(connection) => Ok(connection),
+    pub(super) async fn acquire(&self) -> Result<Pooled, DatabaseError> {
+        let connection = match self.pool.acquire().await {
+            Ok(connection) => connection,
             Err(error) => {
                 if !self.reload()? {
                     return Err(DatabaseError::connect(error));
                 }
-                self.pool.acquire().await.map_err(DatabaseError::connect)
+                self.pool.acquire().await.map_err(DatabaseError::connect)?
             }
-        }
+        };
+        Ok(Pooled { connection, doubt: self.doubt.clone(), is_closing: false })
     }
 
     /// Takes up a changed URL; whether it changed.
@@ -96,14 +109,21 @@ impl PostgresPool {
         if *current == fresh {
             return Ok(false);
         }
-        self.pool.set_connect_options(options(&fresh)?);
+        self.pool.set_connect_options(connect_options(&fresh)?);
         *current = fresh;
         tracing::info!("the database URL was rotated");
         Ok(true)
     }
 
-    pub(super) fn pool(&self) -> &PgPool {
-        &self.pool
+    /// A listener of its own connection; none where there are too few.
+    pub(super) fn listener(&self, channel: &str) -> Listener {
+        if !self.listens {
+            return Listener::deaf();
+        }
+        // A pool of its own: the end of a listener whose connection is dead takes for ever, and keeps its place.
+        let (pool, options) = (self.pool.clone(), self.options.clone().max_connections(1));
+        let connect = move || options.clone().connect_lazy_with((*pool.connect_options()).clone());
+        Listener::start(connect, self.channel(channel), self.doubt.0.subscribe())
     }
 
     /// Channels are the whole database's, which several shops and services may share.
@@ -116,7 +136,111 @@ impl PostgresPool {
     }
 }
 
-fn options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
+/// When connections were last found dead, or silent, so that those which were alive before need not be any more.
+#[derive(Clone)]
+struct Doubt(Arc<watch::Sender<Instant>>);
+
+impl Default for Doubt {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Instant::now())))
+    }
+}
+
+impl Doubt {
+    fn raise(&self) {
+        self.0.send_replace(Instant::now());
+    }
+
+    /// Whether a connection that has been idle for so long has to be looked at.
+    fn is_about(&self, idle_for: Duration) -> bool {
+        idle_for > TRUSTED || self.0.borrow().elapsed() <= idle_for
+    }
+}
+
+/// A connection of the pool. sqlx waits without a limit for the last word of one that is given back, and keeps its
+/// place meanwhile: here it has one.
+pub(super) struct Pooled {
+    connection: PoolConnection<Postgres>,
+    doubt: Doubt,
+    is_closing: bool,
+}
+
+impl Pooled {
+    pub(super) fn close_on_drop(&mut self) {
+        self.is_closing = true;
+        self.connection.close_on_drop();
+    }
+
+    /// It has not answered.
+    pub(super) fn doubt(&self) {
+        self.doubt.raise();
+    }
+}
+
+impl Deref for Pooled {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if self.is_closing {
+            return;
+        }
+        let (back, doubt) = (self.connection.return_to_pool(), self.doubt.clone());
+        tokio::spawn(async move {
+            // Dropped half-way, it is closed.
+            if tokio::time::timeout(PING_LIMIT, back).await.is_err() {
+                doubt.raise();
+            }
+        });
+    }
+}
+
+fn pool_options(session: String, doubt: &Doubt) -> PgPoolOptions {
+    let (session, doubt): (Arc<str>, _) = (session.into(), doubt.clone());
+    PgPoolOptions::new()
+        .acquire_timeout(ACQUIRE_LIMIT)
+        .max_lifetime(LIFETIME_MAX)
+        .idle_timeout(IDLE_MAX)
+        // Not a ping before each use: that would cost a round trip.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, meta| {
+            let looks = doubt.is_about(meta.idle_for);
+            Box::pin(async move {
+                // Another one is opened for it at once.
+                Ok(!looks
+                    || matches!(
+                        tokio::time::timeout(PING_LIMIT, connection.ping()).await,
+                        Ok(Ok(()))
+                    ))
+            })
+        })
+        .after_connect(move |connection, _| {
+            let session = Arc::clone(&session);
+            Box::pin(async move {
+                sqlx::raw_sql(AssertSqlSafe(session)).execute(&mut *connection).await?;
+                match sqlx::raw_sql(WATCH).execute(connection).await {
+                    Err(error @ sqlx::Error::Database(_)) => {
+                        tracing::debug!(%error, "the server does not watch its clients");
+                        Ok(())
+                    }
+                    result => result.map(|_| ()),
+                }
+            })
+        })
+}
+
+fn connect_options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| DatabaseError::Url { problem: "is no PostgreSQL URL" })?;
     // Statements are logged where they fail, and slow ones are the server's to tell.

@@ -8,7 +8,7 @@ use tokio::{runtime::Handle, sync::watch};
 use super::{
     error::{DatabaseError, Kind, classify},
     insert::{self, OnConflict},
-    link::{Dialect, Link, Params, STATEMENT_LIMIT, Sql, Text},
+    link::{Dialect, Link, PROMPT_LIMIT, Params, Sql, Text},
     value::{Row, Value},
 };
 
@@ -27,6 +27,8 @@ pub struct Tx<'a> {
     /// Empty only while the transaction is being taken apart.
     link: Option<Link>,
     failed: Option<Kind>,
+    /// How long each statement may take.
+    limit: Duration,
     /// Told after a commit, when somebody waits for what it wrote.
     written: Arc<watch::Sender<()>>,
     wakes: bool,
@@ -37,6 +39,7 @@ pub struct Tx<'a> {
 impl Tx<'_> {
     pub(super) async fn begin(
         link: Link,
+        limit: Duration,
         written: Arc<watch::Sender<()>>,
         runtime: Handle,
     ) -> Result<Self, DatabaseError> {
@@ -49,9 +52,13 @@ impl Tx<'_> {
         // Made before it is begun: a caller who goes away while we wait for the answer leaves a
         // transaction that is open, and only `Drop` can end it.
         let (link, failed, wakes, scope) = (Some(link), None, false, PhantomData);
-        let mut tx = Self { link, failed, written, wakes, runtime, scope };
+        // This takes no time, and is what meets a connection that has died unused.
+        let mut tx = Self { link, failed, limit: PROMPT_LIMIT, written, wakes, runtime, scope };
         match tx.control(begin).await {
-            Ok(()) => Ok(tx),
+            Ok(()) => {
+                tx.limit = limit;
+                Ok(tx)
+            }
             Err(error) => {
                 if let Some(mut link) = tx.link.take() {
                     link.close_on_drop();
@@ -157,6 +164,11 @@ impl Tx<'_> {
         self.finish("ROLLBACK").await.ok();
     }
 
+    /// How long each further statement may take; what it was before.
+    pub(crate) fn wait_at_most(&mut self, limit: Duration) -> Duration {
+        std::mem::replace(&mut self.limit, limit)
+    }
+
     /// Tells those who wait on [`Database::written`](super::Database::written) after the commit.
     pub(crate) fn wake_on_commit(&mut self) {
         self.wakes = true;
@@ -202,7 +214,8 @@ impl Tx<'_> {
     }
 
     pub(super) async fn control(&mut self, text: &'static str) -> Result<(), DatabaseError> {
-        let result = self.link()?.script(text, STATEMENT_LIMIT).await;
+        let limit = self.limit;
+        let result = self.link()?.script(text, limit).await;
         self.note(text.into(), result)
     }
 
@@ -215,12 +228,14 @@ impl Tx<'_> {
     }
 
     async fn execute_text(&mut self, text: Text, params: Params) -> Result<u64, DatabaseError> {
-        let result = self.link()?.execute(text.clone(), params).await;
+        let limit = self.limit;
+        let result = self.link()?.execute(text.clone(), params, limit).await;
         self.note(text, result)
     }
 
     async fn fetch_text(&mut self, text: Text, params: Params) -> Result<Vec<Row>, DatabaseError> {
-        let result = self.link()?.fetch(text.clone(), params).await;
+        let limit = self.limit;
+        let result = self.link()?.fetch(text.clone(), params, limit).await;
         self.note(text, result)
     }
 
@@ -246,9 +261,18 @@ impl Tx<'_> {
         })
     }
 
+    /// Whether the connection is closed in any case, which undoes everything. Whoever has not answered would be
+    /// waited for once more.
+    fn is_lost(&self) -> bool {
+        self.failed == Some(Kind::Unavailable) && self.dialect() == Dialect::Postgres
+    }
+
     async fn finish(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
+        if self.is_lost() {
+            self.link = None;
+        }
         let Some(link) = &mut self.link else { return Ok(()) };
-        let result = link.script(text, STATEMENT_LIMIT).await;
+        let result = link.script(text, self.limit).await;
         if result.is_err() {
             link.close_on_drop();
         }
@@ -260,9 +284,10 @@ impl Tx<'_> {
 
 impl Drop for Tx<'_> {
     fn drop(&mut self) {
-        let Some(mut link) = self.link.take() else { return };
         // sqlx returns connections by spawning, which needs a runtime even on a foreign thread.
         let _entered = self.runtime.enter();
+        let is_lost = self.is_lost();
+        let Some(mut link) = self.link.take().filter(|_| !is_lost) else { return };
         self.runtime.spawn(async move {
             if link.script("ROLLBACK", ROLLBACK_LIMIT).await.is_err() {
                 link.close_on_drop();

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Dependency, Shutdown,
     backoff::Backoff,
-    db::{Database, DatabaseError, Dialect, Lease, Listener},
+    db::{Database, DatabaseError, Dialect, Lease},
     kafka,
     metrics::EventMetrics,
     store::outbox,
@@ -37,6 +37,8 @@ const POLL_INTERVAL_SQLITE: Duration = Duration::from_secs(10);
 const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 const COUNT_INTERVAL_LONG: Duration = Duration::from_secs(60);
 const LONG_BACKLOG: i64 = 50_000;
+/// How soon a lease is asked for again that could not be renewed.
+const RENEW_AGAIN: Duration = Duration::from_millis(500);
 /// How often refused messages are tried once more: rights are granted, limits raised.
 const RETRY_INTERVAL: Duration = Duration::from_secs(300);
 
@@ -93,8 +95,7 @@ impl Relay<'_> {
             next_renew: acquired + self.lease.lasts / 3,
             lease_end: acquired + self.lease.lasts,
         };
-        let listener = self.database.listen(CHANNEL).await;
-        let mut listener = self.note(listener).unwrap_or_else(Listener::deaf);
+        let mut listener = self.database.listen(CHANNEL);
         let mut line = self.start()?;
         let recovered = self.recover().await;
         let mut ready = self.note(recovered).is_some();
@@ -174,7 +175,11 @@ impl Relay<'_> {
             match self.lease.acquire(self.database).await {
                 Ok(Some(_)) => clock.lease_end = now + self.lease.lasts,
                 Ok(None) => clock.lease_end = now,
-                Err(error) => self.health.down(chain(&error)),
+                Err(error) => {
+                    self.health.down(chain(&error));
+                    clock.next_renew = Instant::now() + RENEW_AGAIN;
+                    return false;
+                }
             }
             clock.next_renew = Instant::now() + self.lease.lasts / 3;
         }

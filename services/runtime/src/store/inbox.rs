@@ -128,6 +128,6 @@ pub(crate) async fn prune(
             SELECT consumer_group, source, id FROM inbox WHERE seen_at < $1 AND state = 0 LIMIT $2) \
             RETURNING 1 AS one",
     };
-    let deleted = database.query(PRUNE, &[before_ms.into(), rows_max.into()]).await?;
+    let deleted = database.patient().query(PRUNE, &[before_ms.into(), rows_max.into()]).await?;
     Ok(deleted.len() as u64)
 }

@@ -156,6 +156,7 @@ pub(crate) async fn retry(database: &Database, ids: Vec<i64>) -> Result<(), Data
 pub(crate) async fn recover(
     database: &Database,
 ) -> Result<Vec<(String, Option<Vec<u8>>)>, DatabaseError> {
+    let database = database.patient();
     database.query("UPDATE outbox SET state = 0 WHERE state = 2", &[]).await?;
     let rows = database.query("SELECT topic, key FROM outbox WHERE state = 1", &[]).await?;
     rows.iter().map(|row| Ok((row.text("topic")?, row.opt_bytes("key")?))).collect()
@@ -164,6 +165,7 @@ pub(crate) async fn recover(
 /// How many messages wait to be sent, and how many were refused.
 pub(crate) async fn depth(database: &Database) -> Result<(i64, i64), DatabaseError> {
     let rows = database
+        .patient()
         .query(
             "SELECT COUNT(*) AS stored, COUNT(CASE WHEN state = 1 THEN 1 END) AS failed FROM outbox",
             &[],

@@ -13,6 +13,7 @@ mod rebalance;
 mod restore;
 mod secured;
 mod shop;
+mod silence;
 mod trouble;
 mod world;
 

@@ -5,7 +5,7 @@ use std::{
     fs,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -19,8 +19,8 @@ use storefront_testkit::{eventually, eventually_some};
 
 pub const LIMIT: Duration = Duration::from_secs(150);
 const AT_ONCE: usize = 8;
-/// The longest that the design lets a shopper wait for an answer to their cart.
-const ANSWER_LIMIT: Duration = Duration::from_secs(12);
+/// The longest that the design lets a shopper wait for an answer to their cart is ten seconds; a busy machine adds some.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 /// Of the whole shop in one process, in a build for tests; 110 MB is usual.
 const MEMORY_MAX_KB: u64 = 300_000;
 
@@ -41,8 +41,32 @@ pub struct Crowd {
     carts: usize,
     /// Shoppers who have not got what they came for.
     shopping: Arc<AtomicUsize>,
-    /// How often shoppers were asked to come again, since the last breakage began.
-    pub patience: Arc<AtomicUsize>,
+    pub patience: Arc<Patience>,
+}
+
+/// What shoppers have been through since the last breakage began.
+#[derive(Default)]
+pub struct Patience {
+    /// How often they were asked to come again.
+    pub asked: AtomicUsize,
+    /// The longest that one of them waited for a session, however often they were asked.
+    longest_ms: AtomicU64,
+}
+
+impl Patience {
+    pub fn longest(&self) -> Duration {
+        Duration::from_millis(self.longest_ms.load(Ordering::SeqCst))
+    }
+
+    fn begin(&self) {
+        self.asked.store(0, Ordering::SeqCst);
+        self.longest_ms.store(0, Ordering::SeqCst);
+    }
+
+    fn waited(&self, time: Duration) {
+        let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.longest_ms.fetch_max(time_ms, Ordering::SeqCst);
+    }
 }
 
 impl Crowd {
@@ -73,7 +97,7 @@ impl Crowd {
         let first = self.carts;
         self.carts += carts;
         let (site, patience) = (&self.shop.site, &*self.patience);
-        patience.store(0, Ordering::SeqCst);
+        patience.begin();
         self.shopping.store(carts, Ordering::SeqCst);
         let buyers = stream::iter(first..first + carts)
             .map(async |number| {
@@ -92,7 +116,7 @@ impl Crowd {
         self.bought.extend(bought);
         ensure!(self.bought.len() == self.carts, "{what}: two carts got the same session");
         mend(&self.shop.site).await?;
-        Ok((patience.load(Ordering::SeqCst), mended))
+        Ok((patience.asked.load(Ordering::SeqCst), mended))
     }
 
     /// Waits until the faults have struck so often, or all shoppers have what they came for; then mends. Answers with
@@ -197,12 +221,7 @@ fn is_patience(status: u16) -> bool {
 }
 
 /// One cart from the shop's page to its end; each step is tried again while patience is asked for.
-async fn buy(
-    site: &Site,
-    number: usize,
-    shopper: Shopper,
-    patience: &AtomicUsize,
-) -> Result<String> {
+async fn buy(site: &Site, number: usize, shopper: Shopper, patience: &Patience) -> Result<String> {
     let session = order(site, number, patience).await?;
     let action = if shopper == Shopper::Waits { "delay" } else { "pay" };
     ok(&site.act(&session, action).await?)?;
@@ -213,7 +232,7 @@ async fn buy(
 }
 
 /// The success page, which asks until it is told that the payment was heard of.
-async fn comes_back(site: &Site, session: &str, patience: &AtomicUsize) -> Result<()> {
+async fn comes_back(site: &Site, session: &str, patience: &Patience) -> Result<()> {
     loop {
         let path = site.gateway(&format!("/payment/verify?session_id={session}"));
         let reply = site.http.get(path).await?;
@@ -226,13 +245,14 @@ async fn comes_back(site: &Site, session: &str, patience: &AtomicUsize) -> Resul
     }
 }
 
-async fn order(site: &Site, number: usize, patience: &AtomicUsize) -> Result<String> {
+async fn order(site: &Site, number: usize, patience: &Patience) -> Result<String> {
     let user = format!("user-{}", number % 20);
     let body = json!({
         "userId": user,
         "email": format!("{user}@example.com"),
         "cart": [{"id": "phone", "quantity": 1 + number % 3}],
     });
+    let came = Instant::now();
     loop {
         let began = Instant::now();
         let request = Request::post(site.gateway("/payment"))
@@ -243,7 +263,10 @@ async fn order(site: &Site, number: usize, patience: &AtomicUsize) -> Result<Str
         let took = began.elapsed();
         ensure!(took < ANSWER_LIMIT, "cart {number} waited {took:?} for {}", reply.status);
         match reply.status {
-            200 => return Ok(text(&reply.json()?["id"])),
+            200 => {
+                patience.waited(came.elapsed());
+                return Ok(text(&reply.json()?["id"]));
+            }
             status if is_patience(status) => {
                 ensure!(
                     reply.header("retry-after").is_some(),
@@ -261,8 +284,8 @@ async fn order(site: &Site, number: usize, patience: &AtomicUsize) -> Result<Str
     }
 }
 
-async fn again(patience: &AtomicUsize) {
-    patience.fetch_add(1, Ordering::SeqCst);
+async fn again(patience: &Patience) {
+    patience.asked.fetch_add(1, Ordering::SeqCst);
     pause().await;
 }
 

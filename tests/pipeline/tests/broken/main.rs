@@ -2,6 +2,7 @@
 //! design allows, memory stays bounded, and in the end every payment has its order and its mail, once. The ledger is
 //! the stand-ins' own. Each test prints its seed.
 
+mod back;
 mod elsewhere;
 mod flow;
 mod mail;

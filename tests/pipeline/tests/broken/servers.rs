@@ -15,7 +15,7 @@ const CARTS: usize = 12;
 const BROKEN: Duration = Duration::from_secs(2);
 
 /// Whether all services can do their work.
-async fn all_ready(site: &Site) -> bool {
+pub async fn all_ready(site: &Site) -> bool {
     for service in site.ready.services.values() {
         let Some(address) = service["admin"].as_str() else { return false };
         let ready = site.http.get(format!("{address}/readyz")).await;
@@ -162,7 +162,7 @@ async fn whatever_the_database_does_nothing_is_lost_or_doubled() -> Result<()> {
     let patience = crowd.patience.clone();
     let freed = async {
         eventually(LIMIT, "a shopper is asked to come again", async || {
-            patience.load(Ordering::SeqCst) > 0
+            patience.asked.load(Ordering::SeqCst) > 0
         })
         .await;
         server.writes("").await
