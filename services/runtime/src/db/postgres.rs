@@ -8,7 +8,7 @@
 use std::{
     ops::{Deref, DerefMut},
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -90,10 +90,11 @@ impl PostgresPool {
 
     /// A connection. When none can be made, the URL is read again: its Secret may have been rotated.
     pub(super) async fn acquire(&self) -> Result<Pooled, DatabaseError> {
+        let before = Arc::clone(&self.current());
         let connection = match self.pool.acquire().await {
             Ok(connection) => connection,
             Err(error) => {
-                if !self.reload()? {
+                if !self.reload(&before)? {
                     return Err(DatabaseError::connect(error));
                 }
                 self.pool.acquire().await.map_err(DatabaseError::connect)?
@@ -102,17 +103,21 @@ impl PostgresPool {
         Ok(Pooled { connection, doubt: self.doubt.clone(), is_closing: false })
     }
 
-    /// Takes up a changed URL; whether it changed.
-    fn reload(&self) -> Result<bool, DatabaseError> {
+    /// Takes up a changed URL; whether it is another one than `before`. Of several that fail at once one takes it up, and all
+    /// have a reason to try again.
+    fn reload(&self, before: &Url) -> Result<bool, DatabaseError> {
         let fresh = url::read(&self.url)?;
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if *current == fresh {
-            return Ok(false);
+        let mut current = self.current();
+        if *current != fresh {
+            self.pool.set_connect_options(connect_options(&fresh)?);
+            *current = fresh;
+            tracing::info!("the database URL was rotated");
         }
-        self.pool.set_connect_options(connect_options(&fresh)?);
-        *current = fresh;
-        tracing::info!("the database URL was rotated");
-        Ok(true)
+        Ok(*current != *before)
+    }
+
+    fn current(&self) -> MutexGuard<'_, Url> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A listener of its own connection; none where there are too few.

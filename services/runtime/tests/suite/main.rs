@@ -11,6 +11,7 @@ mod outbox;
 mod parking;
 mod rebalance;
 mod restore;
+mod rotation;
 mod secured;
 mod shop;
 mod silence;
