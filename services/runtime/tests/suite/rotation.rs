@@ -35,7 +35,7 @@ async fn all_who_ask_at_once_come_by_the_new_user() -> anyhow::Result<()> {
         let mut tx = database.begin().await?;
         let rows = tx.query("SELECT CAST(current_user AS TEXT) AS name", &[]).await?;
         tx.commit().await?;
-        anyhow::Ok(rows[0].text("name")?.to_owned())
+        anyhow::Ok(rows[0].text("name")?)
     };
     let all = async || {
         let asked = join_all((0..CALLERS).map(|_| one())).await;
