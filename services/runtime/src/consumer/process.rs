@@ -35,6 +35,14 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Longest wait in one poll while the consumer is paused.
 const PAUSED_POLL: Duration = Duration::from_millis(50);
 
+/// How the next events are tried, and how many of at most so many.
+fn part(singly: usize, most: usize) -> (Mode, usize) {
+    match singly {
+        0 => (Mode::Whole, most),
+        left => (Mode::OneByOne, left.min(CHUNK).min(most)),
+    }
+}
+
 impl<H: Handler> Consumer<H> {
     /// Handles a batch to its end. `Some` when the client must not be used any more.
     pub(super) fn handle(&self, client: &Client, mut batch: Vec<Entry<'_>>) -> Option<End> {
@@ -49,10 +57,7 @@ impl<H: Handler> Consumer<H> {
         let mut most = batch.len();
         let mut polled_at = Instant::now();
         while !batch.is_empty() {
-            let (mode, size) = match singly {
-                0 => (Mode::Whole, most.min(batch.len())),
-                left => (Mode::OneByOne, left.min(CHUNK).min(most).min(batch.len())),
-            };
+            let (mode, size) = part(singly, most.min(batch.len()));
             let steps = batch::steps(&batch[..size], &client.context().assignment());
             let placed: Vec<Placed<'_>> = batch[..size].iter().map(Entry::placed).collect();
             let started = Instant::now();
