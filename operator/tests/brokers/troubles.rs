@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use storefront_testkit::{Kafka, eventually};
 
 use crate::{
-    broker::{Blackhole, Door, Others, refused},
+    broker::{Blackhole, Door, NOBODY, Others},
     world::{LIMIT, Shop, World, on_brokers},
 };
 
@@ -143,10 +143,10 @@ async fn more_copies_than_brokers(world: &World, bootstrap: &str) {
 }
 
 async fn nobody_listens(world: &World) {
-    let (address, shop) = (refused().to_string(), world.shop("refused"));
-    shop.apply(&external(&address, "refused.", json!({}))).await;
+    let (address, shop) = (NOBODY[0], world.shop("refused"));
+    shop.apply(&external(address, "refused.", json!({}))).await;
     shop.comes_to("KafkaReady", "False", "Unreachable").await;
-    assert_told(&shop, "refused.", &address).await;
+    assert_told(&shop, "refused.", address).await;
 }
 
 async fn packets_are_dropped(world: &World) {
@@ -315,7 +315,7 @@ async fn a_shop_is_deleted_and_keeps_its_topics(world: &World, bootstrap: &str) 
 }
 
 async fn a_shop_is_deleted_while_its_brokers_are_gone(world: &World) {
-    let (address, shop) = (refused().to_string(), world.shop("orphan"));
+    let (address, shop) = (NOBODY[1], world.shop("orphan"));
     // As a shop has it whose brokers were there once.
     let ledger = json!({
         "apiVersion": "v1",
@@ -327,7 +327,7 @@ async fn a_shop_is_deleted_while_its_brokers_are_gone(world: &World) {
         "data": {"topics": "order-successful"},
     });
     world.apply(&ledger).await;
-    shop.apply(&external(&address, "", json!({"deletionPolicy": "Delete"}))).await;
+    shop.apply(&external(address, "", json!({"deletionPolicy": "Delete"}))).await;
     shop.comes_to("KafkaReady", "False", "Unreachable").await;
     let began = Instant::now();
     shop.delete().await;
@@ -338,7 +338,7 @@ async fn a_shop_is_deleted_while_its_brokers_are_gone(world: &World) {
     let told = events.iter().find(|(_, reason, _)| reason == "TopicsLeft");
     let (type_, _, note) = told.unwrap_or_else(|| panic!("{events:#?}"));
     assert_eq!(type_, "Warning");
-    assert_text(&shop, &note.replace(&address, "BROKERS"));
+    assert_text(&shop, &note.replace(address, "BROKERS"));
     assert_eq!(shop.ledger().await, ["order-successful"], "it is known whose they are");
 }
 

@@ -1,10 +1,10 @@
 //! The operator's program, run as the chart's Deployment says, with the rights of its `ServiceAccount`.
 
-use std::{net::TcpListener, path::Path};
+use std::path::Path;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::EnvVar};
 use kube::Api;
-use storefront_testkit::Running;
+use storefront_testkit::{Running, free_ports};
 
 use crate::world::{HOME, RELEASE, World};
 
@@ -27,8 +27,8 @@ impl Operator {
         let container = pod.containers.into_iter().next().unwrap();
         let mut arguments = container.args.unwrap();
         // The port of the pod may be taken on this machine.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        arguments.push(format!("--listen={free}"));
+        let [port] = free_ports().unwrap();
+        arguments.push(format!("--listen=127.0.0.1:{port}"));
         let environment = container.env.unwrap();
         let mut environment: Vec<_> =
             environment.iter().map(|it| variable(it, home, name)).collect();

@@ -18,7 +18,7 @@ use storefront_operator::{
     },
     render::Options,
 };
-use storefront_testkit::Http;
+use storefront_testkit::{Http, free_ports};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::watch,
@@ -46,8 +46,8 @@ impl Probe {
         let limits = Limits { under_way: UNDER_WAY, silence: UNDER_WAY * 2 };
         let metrics = Metrics::with(Pulse::with(limits));
         let (beat, beats) = watch::channel(Instant::now());
-        let port = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr();
-        let address: SocketAddr = port.unwrap();
+        let [port] = free_ports().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         tokio::spawn(server::serve(address, Life { beat: beats, metrics: metrics.clone() }));
         let probe =
             Self { metrics, url: format!("http://{address}/livez"), http: Http::default(), beat };

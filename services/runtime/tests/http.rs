@@ -332,8 +332,7 @@ async fn a_service_that_waits_for_its_database_says_so_and_can_be_stopped() {
     let listeners = Listeners::bind(&common(0)).await.unwrap();
     let admin = listeners.admin_address().unwrap();
     // A port where nobody listens, as it is with a Service whose pod is not there yet.
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let url = DatabaseUrl::Plain(format!("postgres://shop:secret@{nobody}/shop"));
+    let url = DatabaseUrl::Plain("postgres://shop:secret@127.0.0.1:1/shop".to_owned());
     let settings = DatabaseSettings { url, max_connections: 1 };
     let waiting =
         tokio::spawn(async move { service.open_database(&listeners, &settings, &[]).await });

@@ -1,8 +1,11 @@
 //! Services that are gone, slow, broken or lying.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::net::TcpListener;
@@ -56,10 +59,8 @@ async fn each_failure_has_its_problem_and_none_tells_an_address() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_a_503() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
-    let gateway = Gateway::start(settings(address)).await;
+    let nobody = (Ipv4Addr::LOCALHOST, 1).into();
+    let gateway = Gateway::start(settings(nobody)).await;
     let answer = gateway.get("/payment").await;
     assert_eq!((answer.status, answer.fields("retry-after")), (503, vec!["1"]));
     let mut json = answer.json();
@@ -74,7 +75,7 @@ async fn a_service_that_is_not_there_is_a_503() {
     }
     "#);
     // A name that does not resolve is no different, and not told.
-    let mut unknown = settings(address);
+    let mut unknown = settings(nobody);
     unknown.routes = vec!["/payment=payment@http://payment.invalid:8000".parse().unwrap()];
     let gateway = Gateway::start(unknown).await;
     let answer = gateway.get("/payment").await;

@@ -9,10 +9,10 @@ use std::{
 };
 
 use storefront_sandbox::Sandbox;
-use storefront_testkit::{Http, eventually};
+use storefront_testkit::{Http, eventually, free_ports};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 use crate::client::{CART, Client};
@@ -30,13 +30,8 @@ impl Drop for Program {
     }
 }
 
-async fn free_address() -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 async fn start(data: &Path) -> Program {
-    let (stripe, inbox, smtp) = (free_address().await, free_address().await, free_address().await);
+    let [stripe, inbox, smtp] = free_ports().unwrap().map(|port| format!("127.0.0.1:{port}"));
     let child = Command::new(env!("CARGO_BIN_EXE_storefront-sandbox"))
         .env_clear()
         .envs([("SANDBOX_STRIPE_LISTEN", &stripe), ("SANDBOX_INBOX_LISTEN", &inbox)])

@@ -100,11 +100,9 @@ async fn too_many_unclear_ends_are_given_up(store: Store) {
 }
 
 async fn an_absent_server_costs_no_attempts(store: Store) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
     let mut settings = Server::start(|_, _, _| Act::Accept).await.settings(20_000);
-    settings.port = address.port();
+    [settings.port] = free_ports().unwrap();
+    let address = (Ipv4Addr::LOCALHOST, settings.port);
     let office = Office::open(&store, &settings).await;
     let events: Vec<_> = (0..10).map(|n| paid(&format!("user{n}"))).collect();
     office.take(&events[..5]).await.unwrap();

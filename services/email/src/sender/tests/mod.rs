@@ -12,7 +12,7 @@ use storefront_contract::{
     },
 };
 use storefront_runtime::{Database, Failure, Outbox, Received, Record, Service};
-use storefront_testkit::eventually;
+use storefront_testkit::{eventually, free_ports};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 
