@@ -147,18 +147,20 @@ bench: bench-operator bench-pipeline ## Measure everything, and write docs/bench
 bench-operator: kubernetes ## Measure the operator; SHOPS= how many Storefronts
 	cargo bench --package storefront-operator --all-features --bench operator -- \
 	    --shops $(or $(SHOPS),200) --into $(CURDIR)/docs/benchmarks.md
+# What is built for release, together: cargo builds what they share anew for other sets of packages.
+shipped := $(foreach name,gateway payment order email analytics sandbox bench chaos,storefront-$(name))
 # Beside what is built: nginx, wrk, Node.
-bench-pipeline: ## Measure the services beside nginx and Node; ONLY= gateway, checkout, order, email, start
-	cargo build --release $(foreach name,bench gateway payment order email analytics sandbox,--package storefront-$(name))
+bench-pipeline: ## Measure the services beside nginx and Node; ONLY= gateway, checkout, order, email, start, backlog
+	cargo build --release $(addprefix --package ,$(shipped))
 	$(or $(CARGO_TARGET_DIR),target)/release/storefront-bench $(if $(ONLY),--only $(ONLY)) $(ARGS) --into docs/benchmarks.md
 
 # Some minutes; hours with more carts. RELEASE=1 builds what ships; for WITHOUT=, which takes a guard out, with failpoints.
 chaos_profile := $(if $(RELEASE),release,debug)
-chaos_programs := $(foreach name,chaos gateway payment order email analytics sandbox,storefront-$(name))
+chaos_programs := $(filter-out storefront-bench,$(shipped))
 .PHONY: chaos
 chaos: $(if $(filter node,$(SHOP)),chaos-node) ## Break everything under load: is anything lost or doubled? SEED= ORDERS= RATE= SCENARIO= LASTS= TIMES= WITHOUT= SHOP=node RELEASE=1 ARGS=
 	cargo build $(if $(RELEASE),--release) $(if $(and $(RELEASE),$(if $(WITHOUT),,1)), \
-	    $(addprefix --package ,$(chaos_programs)),--workspace --all-features $(addprefix --bin ,$(chaos_programs)))
+	    $(addprefix --package ,$(shipped)),--workspace --all-features $(addprefix --bin ,$(chaos_programs)))
 	$(or $(CARGO_TARGET_DIR),target)/$(chaos_profile)/storefront-chaos $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) \
 	    $(if $(RATE),--rate $(RATE)) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(LASTS),--lasts $(LASTS)) \
 	    $(if $(TIMES),--times $(TIMES)) $(if $(WITHOUT),--without $(WITHOUT)) $(if $(SHOP),--shop $(SHOP)) $(ARGS)

@@ -24,7 +24,7 @@ use crate::{
     servers::Servers,
 };
 
-const PARTITIONS: i32 = 3;
+pub const PARTITIONS: i32 = 3;
 const LIMIT: Duration = Duration::from_secs(900);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Of librdkafka; sending is awaited in such batches.
@@ -51,13 +51,13 @@ impl Round {
 }
 
 /// Topics of one side.
-struct Topics {
-    prefix: String,
-    names: Names,
+pub struct Topics {
+    pub prefix: String,
+    pub names: Names,
 }
 
 impl Topics {
-    async fn new(servers: &Servers, prefix: String) -> Result<Self> {
+    pub async fn new(servers: &Servers, prefix: String) -> Result<Self> {
         let names = Names::new(&prefix);
         let all = Topic::ALL.map(|topic| names.topic(topic));
         create_topics(servers.kafka.bootstrap(), &all.each_ref().map(String::as_str), PARTITIONS)
@@ -66,7 +66,7 @@ impl Topics {
     }
 
     /// Puts so many payments there.
-    async fn fill(&self, servers: &Servers, count: u32) -> Result<()> {
+    pub async fn fill(&self, servers: &Servers, count: u32) -> Result<()> {
         let producer: FutureProducer = ClientConfig::new()
             .set("bootstrap.servers", servers.kafka.bootstrap())
             .set("linger.ms", "5")
@@ -108,19 +108,19 @@ pub fn payment(number: u32) -> String {
 }
 
 /// Counts what stands on a topic.
-struct Counter {
+pub struct Counter {
     consumer: BaseConsumer,
     topic: String,
 }
 
 impl Counter {
-    fn new(servers: &Servers, topic: String) -> Result<Self> {
+    pub fn new(servers: &Servers, topic: String) -> Result<Self> {
         let consumer =
             ClientConfig::new().set("bootstrap.servers", servers.kafka.bootstrap()).create()?;
         Ok(Self { consumer, topic })
     }
 
-    fn count(&self) -> Result<i64> {
+    pub fn count(&self) -> Result<i64> {
         let of = |partition| {
             self.consumer.fetch_watermarks(&self.topic, partition, Duration::from_secs(10))
         };

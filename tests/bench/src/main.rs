@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a bench says what it finds")]
 
+mod backlog;
 mod bare;
 mod checkout;
 mod events;
@@ -50,6 +51,9 @@ struct Options {
     /// Events for a service; a Node twin gets a tenth.
     #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     events: u32,
+    /// Messages that wait when a service starts, where its memory under a backlog is looked at.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100..=100_000_000))]
+    backlog: u32,
     /// Writes the tables into this file, in place of the sections that it has.
     #[arg(long)]
     into: Option<PathBuf>,
@@ -62,6 +66,7 @@ enum Part {
     Order,
     Email,
     Start,
+    Backlog,
 }
 
 #[derive(Subcommand)]
@@ -71,7 +76,7 @@ enum Command {
     Bare { brokers: String, group: String, from: String, to: String },
     /// Asks Stripe once for each request, with nothing around it: the floor for `checkout`.
     #[command(hide = true)]
-    Floor { port: u16, stripe: String },
+    Floor { port: u16, stripe: String, database: Option<String> },
 }
 
 impl Options {
@@ -88,7 +93,9 @@ async fn main() -> anyhow::Result<()> {
         Some(Command::Bare { brokers, group, from, to }) => {
             return bare::run(&brokers, &group, &from, &to);
         }
-        Some(Command::Floor { port, stripe }) => return floor::run(port, &stripe).await,
+        Some(Command::Floor { port, stripe, database }) => {
+            return floor::run(port, &stripe, database).await;
+        }
     }
     process::keep_off_the_last_core()?;
     node::install()?;
@@ -96,7 +103,7 @@ async fn main() -> anyhow::Result<()> {
     if options.wants(Part::Gateway) {
         report.section(&gateway::measure(&options)?)?;
     }
-    if [Part::Checkout, Part::Order, Part::Email, Part::Start]
+    if [Part::Checkout, Part::Order, Part::Email, Part::Start, Part::Backlog]
         .iter()
         .any(|part| options.wants(*part))
     {
@@ -112,6 +119,9 @@ async fn main() -> anyhow::Result<()> {
         }
         if options.wants(Part::Start) {
             report.section(&start::measure(&servers, &options).await?)?;
+        }
+        if options.wants(Part::Backlog) {
+            report.section(&backlog::measure(&servers, &options).await?)?;
         }
     }
     Ok(())

@@ -11,14 +11,15 @@ use storefront_contract::{Names, ServiceId, Topic};
 use storefront_testkit::{create_topics, free_ports, measure::machine, prefix, produce};
 
 use crate::{
-    Options, checkout, events, node,
+    Options, checkout,
+    events::{self, PARTITIONS},
+    node,
     process::Process,
     programs,
     report::{median, table},
     servers::Servers,
 };
 
-const PARTITIONS: i32 = 3;
 const LIMIT: Duration = Duration::from_secs(60);
 /// After the first work, until the memory at rest is read.
 const REST: Duration = Duration::from_secs(5);
@@ -127,21 +128,42 @@ async fn at_rest(process: &Process, began: Instant) -> Result<Round> {
     Ok(Round { seconds, memory_mb: process.usage()?.memory_mb })
 }
 
+/// How much of a topic a group has committed.
+pub struct Committed {
+    consumer: BaseConsumer,
+    partitions: TopicPartitionList,
+}
+
+impl Committed {
+    pub fn new(servers: &Servers, group: &str, topic: &str) -> Result<Self> {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", servers.kafka.bootstrap())
+            .set("group.id", group)
+            .create()?;
+        let mut partitions = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            partitions.add_partition(topic, partition);
+        }
+        Ok(Self { consumer, partitions })
+    }
+
+    /// Messages; none while nobody knows the group.
+    pub fn count(&self) -> i64 {
+        let limit = Duration::from_secs(10);
+        let Ok(offsets) = self.consumer.committed_offsets(self.partitions.clone(), limit) else {
+            return 0;
+        };
+        let of = |offset: Offset| offset.to_raw().unwrap_or(0).max(0);
+        offsets.elements().iter().map(|element| of(element.offset())).sum()
+    }
+}
+
 /// Waits until the group has gone past something of the topic.
 fn committed(servers: &Servers, group: &str, topic: &str, process: &mut Process) -> Result<()> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", servers.kafka.bootstrap())
-        .set("group.id", group)
-        .create()?;
-    let mut list = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        list.add_partition(topic, partition);
-    }
+    let committed = Committed::new(servers, group, topic)?;
     let deadline = Instant::now() + LIMIT;
     loop {
-        let offsets = consumer.committed_offsets(list.clone(), Duration::from_secs(10));
-        let past = |offset: Offset| matches!(offset, Offset::Offset(offset) if offset > 0);
-        if offsets.is_ok_and(|list| list.elements().iter().any(|element| past(element.offset()))) {
+        if committed.count() > 0 {
             return Ok(());
         }
         process.running().with_context(|| format!("group {group}"))?;

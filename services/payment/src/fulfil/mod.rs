@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use storefront_contract::ServiceId;
 use storefront_runtime::{
     DatabaseError, OutboxError,
+    db::Kind,
     failpoint::{self, Step},
 };
 use tokio::time::Instant;
@@ -103,6 +104,11 @@ impl FulfilError {
             Self::Store(error) => error.is_temporary(),
             Self::Busy | Self::TooMany | Self::Lost => true,
         }
+    }
+
+    /// Whether it is open if what was to be stored is stored.
+    fn is_commit_unknown(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Database(error)) if error.kind() == Kind::CommitUnknown)
     }
 
     /// A fixed word for metrics and logs.

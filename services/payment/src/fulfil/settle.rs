@@ -84,21 +84,16 @@ impl App {
         let stored = if event.is_empty() {
             self.payments.settle(&payment, &settled).await?
         } else {
-            let (payment, settled, event) = (&payment, &settled, &event);
-            let work = self.payments.database().transact(|tx| {
-                Box::pin(async move {
-                    let moved = store::settle(tx, payment, settled).await?;
-                    if moved && !failpoint::without(Guard::Outbox) {
-                        self.outbox.insert(tx, event).await?;
-                        failpoint::reach(ServiceId::Payment, Step::PaymentWritten);
-                    }
-                    Ok::<_, FulfilError>(moved)
-                })
-            });
-            let stored = work.await?;
+            let stored = match self.store_with(&payment, &settled, &event).await {
+                // If it was committed after all, the row has moved on.
+                Err(error) if error.is_commit_unknown() => {
+                    self.store_with(&payment, &settled, &event).await
+                }
+                stored => stored,
+            }?;
             if stored && failpoint::without(Guard::Outbox) {
                 failpoint::between_transactions().await;
-                self.tell(event).await?;
+                self.tell(&event).await?;
             }
             failpoint::reach(ServiceId::Payment, Step::PaymentCommitted);
             stored
@@ -114,6 +109,26 @@ impl App {
             self.announce(&payment);
         }
         Ok(Some(payment))
+    }
+
+    /// Stores what a payment has become, and with it the event that tells it. `false`: the row has moved on.
+    async fn store_with(
+        &self,
+        payment: &Payment,
+        settled: &Settled<'_>,
+        event: &[(PaymentSuccessful, Option<TraceContext>)],
+    ) -> Result<bool, FulfilError> {
+        let work = self.payments.database().transact(|tx| {
+            Box::pin(async move {
+                let moved = store::settle(tx, payment, settled).await?;
+                if moved && !failpoint::without(Guard::Outbox) {
+                    self.outbox.insert(tx, event).await?;
+                    failpoint::reach(ServiceId::Payment, Step::PaymentWritten);
+                }
+                Ok::<_, FulfilError>(moved)
+            })
+        });
+        work.await
     }
 
     /// Stores an event by itself, as nothing that is shipped does.

@@ -150,6 +150,19 @@ pub(crate) fn classify(error: &sqlx::Error) -> Kind {
     }
 }
 
+/// Whether the connection was ended, by PostgreSQL or on the way, and not for want of something that another
+/// one would lack as well: what was not committed there did not happen, and may be done anew.
+pub(crate) fn is_cut(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() != io::ErrorKind::TimedOut,
+        // admin_shutdown, crash_shutdown, idle_in_transaction_session_timeout
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "25P03"))
+        }
+        _ => false,
+    }
+}
+
 /// PostgreSQL, Appendix A. PostgreSQL Error Codes.
 fn sqlstate(code: &str) -> Kind {
     match code {

@@ -39,6 +39,8 @@ use self::{
 
 /// How often a transaction that lost against another one is run.
 const ATTEMPTS_MAX: u32 = 5;
+/// How often a transaction is run again whose connection was ended: its next one is seen to be alive first.
+const CUTS_MAX: u32 = 3;
 /// How long to wait for a database at the start: it may be starting too, after its image and its disk have come.
 const OPEN_LIMIT: Duration = Duration::from_secs(600);
 
@@ -160,8 +162,8 @@ impl Database {
     }
 
     /// Runs `work` in a transaction and commits. A transaction that lost against another one
-    /// (`40001`, `40P01`, `SQLITE_BUSY`) is run again from the start, 5 times in all, so `work` must
-    /// have no other effects. Written as a closure that boxes its future, because that future has to
+    /// (`40001`, `40P01`, `SQLITE_BUSY`) is run again from the start, 5 times in all, and one whose
+    /// connection was ended before its commit 3 times more, so `work` must have no other effects. Written as a closure that boxes its future, because that future has to
     /// be `Send`, which an `AsyncFnMut` cannot promise yet:
     ///
     /// ```
@@ -182,7 +184,7 @@ impl Database {
         &self,
         mut work: impl for<'t> FnMut(&'t mut Tx<'env>) -> Work<'t, Result<T, E>> + Send,
     ) -> Result<T, E> {
-        let mut attempt = 1;
+        let (mut attempt, mut cuts) = (1, 0);
         loop {
             let mut tx: Tx<'env> = match self.begin().await {
                 Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS_MAX => {
@@ -198,8 +200,12 @@ impl Database {
                     Err(error) => error.into(),
                 },
                 Err(error) => {
-                    let again = tx.failure() == Some(Kind::Conflict);
+                    let (again, cut) = (tx.failure() == Some(Kind::Conflict), tx.is_cut());
                     tx.rollback().await;
+                    if cut && cuts < CUTS_MAX {
+                        cuts += 1;
+                        continue;
+                    }
                     if !again {
                         return Err(error);
                     }

@@ -6,7 +6,7 @@ use std::{marker::PhantomData, pin::Pin, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
-    error::{DatabaseError, Kind, classify},
+    error::{DatabaseError, Kind, classify, is_cut},
     insert::{self, OnConflict},
     link::{Dialect, Link, PROMPT_LIMIT, Params, Sql, Text},
     value::{Row, Value},
@@ -27,6 +27,8 @@ pub struct Tx<'a> {
     /// Empty only while the transaction is being taken apart.
     link: Option<Link>,
     failed: Option<Kind>,
+    /// Its connection was ended.
+    cut: bool,
     /// How long each statement may take.
     limit: Duration,
     /// Told after a commit, when somebody waits for what it wrote.
@@ -51,9 +53,10 @@ impl Tx<'_> {
         };
         // Made before it is begun: a caller who goes away while we wait for the answer leaves a
         // transaction that is open, and only `Drop` can end it.
-        let (link, failed, wakes, scope) = (Some(link), None, false, PhantomData);
+        let (link, failed, cut, wakes, scope) = (Some(link), None, false, false, PhantomData);
         // This takes no time, and is what meets a connection that has died unused.
-        let mut tx = Self { link, failed, limit: PROMPT_LIMIT, written, wakes, runtime, scope };
+        let mut tx =
+            Self { link, failed, cut, limit: PROMPT_LIMIT, written, wakes, runtime, scope };
         match tx.control(begin).await {
             Ok(()) => {
                 tx.limit = limit;
@@ -196,6 +199,11 @@ impl Tx<'_> {
         self.failed
     }
 
+    /// Whether it failed because its connection was ended, with nothing of it committed.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// A statement built from fixed names, without parameters.
     pub(super) async fn execute_built(&mut self, text: String) -> Result<u64, DatabaseError> {
         let params = Params::empty(self.dialect());
@@ -250,6 +258,7 @@ impl Tx<'_> {
         result.map_err(|error| {
             let kind = classify(&error);
             self.failed.get_or_insert(kind);
+            self.cut |= is_cut(&error);
             // Whatever was not an answer of the server leaves the connection in an unknown state. A
             // demoted primary answers, and keeps its connections: they must not be used again.
             if kind == Kind::Unavailable

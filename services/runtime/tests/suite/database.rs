@@ -36,6 +36,7 @@ on_both! { Store;
     a_dropped_transaction_leaves_nothing,
     an_error_ends_the_transaction_even_when_it_is_swallowed,
     a_transaction_that_lost_is_run_again,
+    a_transaction_whose_connection_is_ended_is_run_again,
     writers_of_one_row_all_get_through,
     migrations_run_once_and_survive_their_predecessor,
     a_lease_has_one_holder_and_a_fence_that_grows,
@@ -195,6 +196,34 @@ async fn a_transaction_that_lost_is_run_again(store: Store) -> anyhow::Result<()
     assert!(result.is_ok());
     assert_eq!(runs.load(Ordering::Relaxed), if losing { 5 } else { 1 });
     assert_eq!(count(&database, "log").await, 1);
+    Ok(())
+}
+
+/// As when its user's password is changed, and whoever came by the old one is sent away.
+const END: Sql =
+    Sql { postgres: "SELECT pg_terminate_backend(pg_backend_pid())", sqlite: "SELECT 1" };
+
+async fn a_transaction_whose_connection_is_ended_is_run_again(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let ending = database.dialect() == storefront_runtime::Dialect::Postgres;
+    let told = async |ends| {
+        let runs = AtomicU32::new(0);
+        let runs = &runs;
+        let result = database.transact(|tx| {
+            Box::pin(async move {
+                tx.execute("INSERT INTO log (id) VALUES ('x')", &[]).await?;
+                if runs.fetch_add(1, Ordering::Relaxed) < ends && ending {
+                    tx.execute(END, &[]).await?;
+                }
+                Ok::<_, DatabaseError>(())
+            })
+        });
+        (result.await.map_err(|error| error.kind()), runs.load(Ordering::Relaxed))
+    };
+    assert_eq!(told(2).await, (Ok(()), if ending { 3 } else { 1 }));
+    let always = if ending { (Err(Kind::Unavailable), 4) } else { (Ok(()), 1) };
+    assert_eq!(told(u32::MAX).await, always);
+    assert_eq!(count(&database, "log").await, if ending { 1 } else { 2 });
     Ok(())
 }
 
