@@ -156,8 +156,11 @@ impl Tx<'_> {
                 }
                 Ok(())
             }
-            // The server has answered: it did not commit.
-            Err(error @ sqlx::Error::Database(_)) => Err(DatabaseError::statement("COMMIT", error)),
+            // The server has answered: it did not commit. Unless it was told to end the connection, which may reach
+            // it at any step.
+            Err(error @ sqlx::Error::Database(_)) if !is_cut(&error) => {
+                Err(DatabaseError::statement("COMMIT", error))
+            }
             Err(error) => Err(DatabaseError::CommitUnknown(error)),
         }
     }

@@ -37,6 +37,7 @@ on_both! { Store;
     an_error_ends_the_transaction_even_when_it_is_swallowed,
     a_transaction_that_lost_is_run_again,
     a_transaction_whose_connection_is_ended_is_run_again,
+    a_commit_whose_connection_is_ended_is_unknown,
     writers_of_one_row_all_get_through,
     migrations_run_once_and_survive_their_predecessor,
     a_lease_has_one_holder_and_a_fence_that_grows,
@@ -224,6 +225,33 @@ async fn a_transaction_whose_connection_is_ended_is_run_again(store: Store) -> a
     let always = if ending { (Err(Kind::Unavailable), 4) } else { (Ok(()), 1) };
     assert_eq!(told(u32::MAX).await, always);
     assert_eq!(count(&database, "log").await, if ending { 1 } else { 2 });
+    Ok(())
+}
+
+async fn a_commit_whose_connection_is_ended_is_unknown(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    if database.dialect() != storefront_runtime::Dialect::Postgres {
+        return Ok(());
+    }
+    for statement in [
+        "CREATE FUNCTION end_me() RETURNS trigger LANGUAGE plpgsql \
+         AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'",
+        "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON log DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION end_me()",
+    ] {
+        database.query(statement, &[]).await?;
+    }
+    let runs = AtomicU32::new(0);
+    let runs = &runs;
+    let result = database.transact(|tx| {
+        Box::pin(async move {
+            runs.fetch_add(1, Ordering::Relaxed);
+            tx.execute("INSERT INTO log (id) VALUES ('x')", &[]).await?;
+            Ok::<_, DatabaseError>(())
+        })
+    });
+    assert_eq!(result.await.unwrap_err().kind(), Kind::CommitUnknown);
+    assert_eq!(runs.load(Ordering::Relaxed), 1, "it may have happened");
     Ok(())
 }
 
