@@ -55,11 +55,9 @@ fn may_see(from: &str) -> Option<&'static [&'static str]> {
         "storefront-console" => {
             Some(&["storefront-contract", "storefront-inspect", "storefront-runtime"])
         }
-        "storefront-bench" | "storefront-e2e-tests" => {
-            Some(&["storefront-contract", "storefront-testkit"])
-        }
-        // The runtime for its lists of failpoints and guards.
-        "storefront-chaos" | "storefront-pipeline-tests" => {
+        "storefront-e2e-tests" => Some(&["storefront-contract", "storefront-testkit"]),
+        // The runtime for its lists of failpoints and guards, and for a floor that stands on its database.
+        "storefront-bench" | "storefront-chaos" | "storefront-pipeline-tests" => {
             Some(&["storefront-contract", "storefront-runtime", "storefront-testkit"])
         }
         _ => Some(&["storefront-contract", "storefront-runtime"]),
