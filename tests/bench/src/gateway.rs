@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{
     Options,
-    load::{Busy, warm_up},
+    load::{Busy, Measured, load, warm_up},
     node,
     process::{Core, Process},
     programs::{self, Service},
@@ -18,13 +18,22 @@ use crate::{
 /// Where distributions put it, which is in the path of root only.
 const PROGRAM: &str = "/usr/sbin/nginx";
 const CONNECTIONS: u32 = 32;
+/// Each connection waits 0 to 4 ms after an answer: about as many requests for a fast side and one less fast, so
+/// that their times can be compared. At its limit each is as slow as whoever asks makes it.
+const THINKING: &str = "delay = function() return math.random(0, 4) end";
 const PATH: &str = "/payment/verify?session_id=cs_test_a1b2c3d4e5f6";
 const SIDES: [&str; 3] = ["gateway", "nginx", "Express"];
+
+struct Round {
+    /// As much as it bears.
+    busy: Busy,
+    thinking: Measured,
+}
 
 pub fn measure(options: &Options) -> Result<String> {
     let upstream = Nginx::start(Core::Other, include_str!("../load/upstream.conf"), "")?;
     let address = format!("127.0.0.1:{}", upstream.port);
-    let mut rounds: [Vec<Busy>; 3] = Default::default();
+    let mut rounds: [Vec<Round>; 3] = Default::default();
     for _ in 0..options.rounds {
         let mut service = gateway(&address)?;
         service.process.listening(service.http_port)?;
@@ -42,17 +51,21 @@ pub fn measure(options: &Options) -> Result<String> {
     Ok(section(&rounds, options))
 }
 
-fn section(rounds: &[Vec<Busy>; 3], options: &Options) -> String {
-    let of = |side: usize, value: fn(&Busy) -> f64| median(rounds[side].iter().map(value));
+fn section(rounds: &[Vec<Round>; 3], options: &Options) -> String {
+    let of = |side: usize, value: fn(&Round) -> f64| median(rounds[side].iter().map(value));
+    let per_cpu_second = |side| of(side, |round| round.busy.per_cpu_second());
     let rows = SIDES.iter().enumerate().map(|(side, name)| {
         vec![
             (*name).to_owned(),
-            thousands(of(side, Busy::per_cpu_second)),
-            format!("{:.2}", of(0, Busy::per_cpu_second) / of(side, Busy::per_cpu_second)),
-            thousands(of(side, Busy::per_second)),
-            format!("{:.2} ms", of(side, |round| round.load.p50_ms)),
-            format!("{:.2} ms", of(side, |round| round.load.p99_ms)),
-            format!("{:.1} MB", of(side, |round| round.end.peak_mb)),
+            thousands(per_cpu_second(side)),
+            format!("{:.2}", per_cpu_second(0) / per_cpu_second(side)),
+            thousands(of(side, |round| round.busy.per_second())),
+            format!("{:.2} ms", of(side, |round| round.busy.load.p50_ms)),
+            format!("{:.2} ms", of(side, |round| round.busy.load.p99_ms)),
+            thousands(of(side, |round| round.thinking.per_second())),
+            format!("{:.2} ms", of(side, |round| round.thinking.p50_ms)),
+            format!("{:.2} ms", of(side, |round| round.thinking.p99_ms)),
+            format!("{:.1} MB", of(side, |round| round.busy.end.peak_mb)),
         ]
     });
     let head = [
@@ -62,11 +75,16 @@ fn section(rounds: &[Vec<Busy>; 3], options: &Options) -> String {
         "requests a second",
         "p50",
         "p99",
+        "with pauses, a second",
+        "p50",
+        "p99",
         "memory, peak",
     ];
     format!(
         "## The gateway\n\n`make bench-pipeline ONLY=gateway`: {PATH} on {CONNECTIONS} connections kept open, {} rounds of {} s, \
-         medians; each side on one core of its own, one worker, the same nginx as upstream on another core with wrk, on {}.\n\n{}",
+         medians; each side on one core of its own, one worker, the same nginx as upstream on another core with wrk, on {}. \
+         First as fast as each answers; then with pauses of 0 to 4 ms on each connection, which gives all but Express about as \
+         many.\n\n{}",
         options.rounds,
         options.seconds,
         machine(),
@@ -79,10 +97,11 @@ fn gateway(upstream: &str) -> Result<Service> {
     programs::start("gateway", &[routes, ("PAGES", "false".into())])
 }
 
-fn round(process: &Process, port: u16, options: &Options) -> Result<Busy> {
+fn round(process: &Process, port: u16, options: &Options) -> Result<Round> {
     let url = format!("http://127.0.0.1:{port}{PATH}");
     warm_up(&url, "", CONNECTIONS)?;
-    Busy::measure(process, &url, "", CONNECTIONS, options.seconds)
+    let busy = Busy::measure(process, &url, "", CONNECTIONS, options.seconds)?;
+    Ok(Round { busy, thinking: load(&url, THINKING, CONNECTIONS, options.seconds)? })
 }
 
 /// An nginx with one worker.

@@ -31,6 +31,13 @@ pub struct Busy {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
+impl Measured {
+    pub fn per_second(&self) -> f64 {
+        self.requests as f64 / self.seconds
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
 impl Busy {
     pub fn measure(
         process: &Process,
@@ -50,7 +57,7 @@ impl Busy {
     }
 
     pub fn per_second(&self) -> f64 {
-        self.load.requests as f64 / self.load.seconds
+        self.load.per_second()
     }
 
     /// A request's share of something.
