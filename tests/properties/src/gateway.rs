@@ -21,6 +21,8 @@ mod service;
 
 /// Longer than any answer takes.
 const HANG: Duration = Duration::from_secs(5);
+/// Longer than most answers take.
+const QUIET: Duration = Duration::from_secs(1);
 /// Ends what is not whole, and then the connection, so that only a body that lacks more than this costs its time limit.
 const END: &[u8] = b"\r\n\r\nGET /end HTTP/1.0\r\n\r\n";
 
@@ -105,7 +107,8 @@ fn settings(service: SocketAddr) -> GatewaySettings {
     }
 }
 
-/// Sends all, and reads until the gateway ends the connection.
+/// Sends all, and reads until the gateway ends the connection. A body may take what would end it to the last byte:
+/// then nobody says anything more, and it is sent once again.
 async fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(address).await.expect("the gateway listens");
     let (mut reads, mut writes) = socket.split();
@@ -113,7 +116,11 @@ async fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     // Whoever has answered need not listen to the rest, and may cut what is sent behind it.
     let all = [bytes, END].concat();
     let send = async { writes.write_all(&all).await.ok() };
-    let _ = tokio::join!(send, reads.read_to_end(&mut answer));
+    let receive = async { while reads.read_buf(&mut answer).await.is_ok_and(|count| count > 0) {} };
+    if timeout(QUIET, async { tokio::join!(send, receive) }).await.is_err() {
+        let send = async { writes.write_all(END).await.ok() };
+        let _ = tokio::join!(send, reads.read_to_end(&mut answer));
+    }
     answer
 }
 

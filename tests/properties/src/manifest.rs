@@ -89,7 +89,25 @@ fn behind<'a>(path: &'a str, name: &str) -> Option<&'a str> {
 
 fn documents(text: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(text);
-    documents.map_while(|one| <Value as Deserialize>::deserialize(one).ok()).collect()
+    let read = |one| <serde_yaml::Value as Deserialize>::deserialize(one).ok().map(untagged);
+    documents.map_while(read).collect()
+}
+
+/// Without YAML's tags, which are no part of a name.
+fn untagged(value: serde_yaml::Value) -> Value {
+    match value {
+        serde_yaml::Value::Tagged(tagged) => untagged(tagged.value),
+        serde_yaml::Value::Sequence(entries) => entries.into_iter().map(untagged).collect(),
+        serde_yaml::Value::Mapping(fields) => {
+            let name = |name: serde_yaml::Value| match untagged(name) {
+                Value::String(name) => name,
+                other => other.to_string(),
+            };
+            fields.into_iter().map(|(key, value)| (name(key), untagged(value))).collect()
+        }
+        // What JSON has no word for, such as `.nan`, is no place for a field.
+        plain => serde_json::to_value(plain).unwrap_or_default(),
+    }
 }
 
 /// A name as it is told: a terminal must not obey it.
