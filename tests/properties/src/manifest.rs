@@ -97,7 +97,9 @@ fn documents(text: &str) -> Vec<Value> {
 /// Whether all of a path's names stand in a file of which that crate cannot read everything, as of a number with
 /// twenty digits.
 fn is_unread_and_written(text: &str, path: &str) -> bool {
-    let is_unread = documents(text).len() < serde_yaml::Deserializer::from_str(text).count();
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let is_unread =
+        documents.any(|one| <serde_yaml::Value as Deserialize>::deserialize(one).is_err());
     let mut names = path.split(['.', '[']);
     is_unread && names.all(|name| name.ends_with(']') || text.contains(name))
 }
