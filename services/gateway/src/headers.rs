@@ -26,11 +26,10 @@ fn is_hop_by_hop(name: &str) -> bool {
 /// Fields by which a client could pass for a proxy, or for somebody else. Services behind the
 /// gateway trust what it says about a request.
 fn is_ours_to_say(name: &str) -> bool {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 8] = [
         "x-forwarded",
         "x-user-",
-        "x-authenticated",
-        "x-auth-request",
+        "x-auth",
         "x-remote-",
         "x-original-",
         "x-rewrite-",

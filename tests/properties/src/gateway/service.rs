@@ -203,15 +203,8 @@ fn may_cross(name: &str) -> Result<(), String> {
         "x-cluster-client-ip",
         "x-real-ip",
     ];
-    const NEVER_BEGIN: [&str; 7] = [
-        "x-user-",
-        "x-remote-",
-        "x-original-",
-        "x-rewrite-",
-        "x-storefront-",
-        "x-authenticated",
-        "x-auth-request",
-    ];
+    const NEVER_BEGIN: [&str; 6] =
+        ["x-user-", "x-remote-", "x-original-", "x-rewrite-", "x-storefront-", "x-auth"];
     let ours = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
     let name = name.to_ascii_lowercase();
     let wrong = NEVER.contains(&&*name)
