@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use storefront_contract::{Names, ServiceId, Topic};
-use storefront_testkit::{Http, eventually, measure::machine};
+use storefront_testkit::measure::machine;
 
 use crate::{
-    Options,
+    Options, checkout,
     events::{Counter, Topics},
     programs::{self, Service},
     report::{table, thousands},
@@ -89,13 +89,9 @@ async fn outbox(servers: &Servers, options: &Options) -> Result<Vec<String>> {
     let environment = environment(servers, &topics, ServiceId::Order).await?;
     let database = environment.iter().find(|(name, _)| *name == "DATABASE_URL");
     let (_, database) = database.context("order has a database")?;
-    let service = programs::start("order", &environment)?;
-    let ready = format!("http://127.0.0.1:{}/readyz", service.admin_port);
-    let http = Http::default();
-    eventually(Duration::from_secs(60), "order's tables are made", async || {
-        http.get(&ready).await.is_ok_and(|reply| reply.status == 200)
-    })
-    .await;
+    let mut service = programs::start("order", &environment)?;
+    // Then its tables are made.
+    checkout::ready(&mut service).await?;
     drop(service);
     let topic = topics.names.topic(Topic::OrderSuccessful);
     let schema = "SELECT schemaname FROM pg_tables WHERE tablename = 'outbox'";
