@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use lettre::transport::smtp::{
     authentication::{Credentials, Mechanism},
     client::AsyncSmtpConnection,
-    commands::{Quit, Rset},
-    extension::ClientId,
+    commands::{Mail, Quit, Rset},
+    extension::{ClientId, Extension, MailParameter},
 };
 use storefront_contract::settings::{SmtpSettings, SmtpTls};
 use storefront_runtime::{SecretError, SecretFile};
 use tokio::net::TcpStream;
 
-use super::{SmtpError, expect, outcome::Fault, trust::Trust};
+use super::{Parcel, SmtpError, expect, outcome::Fault, trust::Trust};
 
 /// Longest wait for the server's farewell.
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
@@ -23,12 +23,35 @@ pub(super) struct Connection {
     /// What it was opened with: after a rotation it is not used any more.
     pub credentials: Option<Credentials>,
     pub idle_since: Instant,
+    /// The last mail on it was taken, or there was none.
+    pub is_clean: bool,
 }
 
 impl Connection {
-    /// Whether the server is still there, and has forgotten what the last mail left behind.
-    pub(super) async fn reset(&mut self, limit: Duration) -> bool {
-        matches!(tokio::time::timeout(limit, self.smtp.command(Rset)).await, Ok(Ok(_)))
+    /// Names the sender of a mail.
+    pub(super) async fn offer(&mut self, parcel: &Parcel) -> Result<(), Fault> {
+        let mut parameters = Vec::new();
+        let addresses: [&str; 2] = [parcel.from.as_ref(), parcel.to.as_ref()];
+        if !addresses.iter().all(|address| address.is_ascii()) {
+            if !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Err(Fault::NoSmtpUtf8);
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        self.smtp.command(Mail::new(Some(parcel.from.clone()), parameters)).await?;
+        Ok(())
+    }
+
+    /// As [`Connection::offer`], on one that was used before; nothing when the server is not there any more or
+    /// takes its leave (421), of which nobody says a word while a connection is idle.
+    pub(super) async fn offer_again(&mut self, parcel: &Parcel) -> Option<Result<(), Fault>> {
+        // What the last mail left behind has to be forgotten first, unless it was taken, which ends it (RFC 5321,
+        // 4.1.1.4).
+        if !self.is_clean {
+            self.smtp.command(Rset).await.ok()?;
+        }
+        Some(self.offer(parcel).await)
+            .filter(|offered| !matches!(offered, Err(fault) if fault.is_end()))
     }
 
     /// Says goodbye, as the protocol asks, but does not insist on an answer.
@@ -109,6 +132,6 @@ impl Connector {
             let answer = smtp.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
             expect(235, &answer)?;
         }
-        Ok(Connection { smtp, credentials, idle_since: Instant::now() })
+        Ok(Connection { smtp, credentials, idle_since: Instant::now(), is_clean: true })
     }
 }

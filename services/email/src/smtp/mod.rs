@@ -13,16 +13,14 @@ use std::time::Duration;
 
 use lettre::{
     Address,
-    transport::smtp::{
-        commands::{Data, Mail, Rcpt},
-        extension::{Extension, MailParameter},
-    },
+    transport::smtp::commands::{Data, Rcpt},
 };
 use storefront_contract::{ServiceId, settings::SmtpSettings};
 use storefront_runtime::{
     SecretError, Shutdown,
     failpoint::{self, Step},
 };
+use tokio::time::timeout;
 
 pub use self::outcome::{Answer, Outcome};
 use self::{
@@ -81,7 +79,7 @@ impl Smtp {
     /// longer than until `abandon`, which counts as a time-out.
     pub async fn deliver(&self, parcel: &Parcel, abandon: &Shutdown) -> Outcome {
         let mut phase = Phase::Connecting;
-        let dialogue = tokio::time::timeout(self.mail_limit, self.converse(parcel, &mut phase));
+        let dialogue = timeout(self.mail_limit, self.converse(parcel, &mut phase));
         let result = tokio::select! {
             result = dialogue => result.unwrap_or(Err(Fault::Timeout)),
             () = abandon.cancelled() => Err(Fault::Timeout),
@@ -98,9 +96,38 @@ impl Smtp {
     }
 
     async fn converse(&self, parcel: &Parcel, phase: &mut Phase) -> Result<(), Fault> {
-        let mut connection = self.connection().await?;
+        let credentials = self.connector.credentials()?;
+        while let Some(mut idle) = self.pool.take() {
+            if idle.credentials != credentials {
+                continue;
+            }
+            // Gone in its sleep: the mail begins anew on another one.
+            let limit = self.mail_limit / 4;
+            let Ok(Some(offered)) = timeout(limit, idle.offer_again(parcel)).await else {
+                continue;
+            };
+            return self.go_on(idle, offered, parcel, phase).await;
+        }
+        let mut connection = self.connector.connect(credentials).await?;
         *phase = Phase::Envelope;
-        let result = Self::hand_over(&mut connection, parcel, phase).await;
+        let offered = connection.offer(parcel).await;
+        self.go_on(connection, offered, parcel, phase).await
+    }
+
+    /// The dialogue after the sender was named, and what becomes of the connection.
+    async fn go_on(
+        &self,
+        mut connection: Connection,
+        offered: Result<(), Fault>,
+        parcel: &Parcel,
+        phase: &mut Phase,
+    ) -> Result<(), Fault> {
+        *phase = Phase::Envelope;
+        let result = match offered {
+            Ok(()) => Self::hand_over(&mut connection, parcel, phase).await,
+            Err(fault) => Err(fault),
+        };
+        connection.is_clean = result.is_ok();
         // After a complete answer, whatever it was, the dialogue is in step and the connection good
         // for another mail. After anything else it is dropped.
         if result.as_ref().err().is_none_or(Fault::is_answer) {
@@ -109,30 +136,12 @@ impl Smtp {
         result
     }
 
-    async fn connection(&self) -> Result<Connection, Fault> {
-        let credentials = self.connector.credentials()?;
-        while let Some(mut idle) = self.pool.take() {
-            if idle.credentials == credentials && idle.reset(self.mail_limit / 4).await {
-                return Ok(idle);
-            }
-        }
-        self.connector.connect(credentials).await
-    }
-
     async fn hand_over(
         connection: &mut Connection,
         parcel: &Parcel,
         phase: &mut Phase,
     ) -> Result<(), Fault> {
         let smtp = &mut connection.smtp;
-        let mut parameters = Vec::new();
-        if !parcel.from.to_string().is_ascii() || !parcel.to.to_string().is_ascii() {
-            if !smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(Fault::NoSmtpUtf8);
-            }
-            parameters.push(MailParameter::SmtpUtfEight);
-        }
-        smtp.command(Mail::new(Some(parcel.from.clone()), parameters)).await?;
         smtp.command(Rcpt::new(parcel.to.clone(), Vec::new())).await?;
         failpoint::reach(ServiceId::Email, Step::MailOffered);
         expect(354, &smtp.command(Data).await?)?;

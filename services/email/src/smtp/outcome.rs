@@ -103,6 +103,11 @@ impl Fault {
         }
     }
 
+    /// The server ends the conversation, or has done so: 421 may come at any time (RFC 5321, 3.8).
+    pub(super) fn is_end(&self) -> bool {
+        !self.is_answer() || self.answer().code == Some(421)
+    }
+
     pub(super) fn in_phase(self, phase: Phase) -> Outcome {
         let answer = self.answer();
         match (phase, answer.code) {

@@ -25,6 +25,8 @@ pub enum Stage {
     Greeting,
     Hello,
     Auth,
+    /// The sender's name, with which each mail begins.
+    Sender,
     Recipient,
     /// The command DATA.
     Data,
@@ -180,6 +182,9 @@ impl Server {
                 session.answer(Act::Accept, "220 go").await && session.encrypt(acceptor).await
             } else if let Some(credentials) = line.strip_prefix("AUTH PLAIN ") {
                 session.answer(self.ask(script, Stage::Auth, credentials), "235 2.7.0 hi").await
+            } else if upper.starts_with("MAIL FROM:") {
+                let from = line[10..].trim_matches(['<', '>']).to_owned();
+                session.answer(self.ask(script, Stage::Sender, &from), "250 2.1.0 ok").await
             } else if upper.starts_with("RCPT TO:") {
                 to = line[8..].trim_matches(['<', '>']).to_owned();
                 session.answer(self.ask(script, Stage::Recipient, &to), "250 2.1.5 ok").await

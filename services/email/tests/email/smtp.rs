@@ -60,6 +60,9 @@ async fn what_each_answer_means() {
         (Stage::Greeting, Act::Silence),
         (Stage::Greeting, Act::Cut),
         (Stage::Hello, reply("502 what")),
+        (Stage::Sender, reply("421 4.7.0 too many")),
+        (Stage::Sender, reply("550 5.7.1 not from you")),
+        (Stage::Sender, Act::Cut),
         (Stage::Recipient, reply("450 4.2.0 greylisted")),
         (Stage::Recipient, reply("550 5.1.1 <ada@example.com> no such user")),
         (Stage::Recipient, reply("421 4.7.0 too many")),
@@ -171,6 +174,25 @@ async fn an_idle_connection_that_the_server_closed_costs_no_mail() {
     let smtp = Smtp::new(&server.settings(20_000)).unwrap();
     assert!(deliver(&smtp, "last@example.com").await.starts_with("deferred: 4.4.2"));
     assert_eq!(deliver(&smtp, "ada@example.com").await, "accepted");
+}
+
+/// What a server does that closes an idle connection, or takes only so many mails over one.
+#[tokio::test]
+async fn a_farewell_to_the_next_mail_costs_no_mail() {
+    for farewell in [Act::Reply("421 4.4.2 idle too long"), Act::Cut, Act::Silence] {
+        let server = Server::start(move |stage, _, count| match (stage, count) {
+            (Stage::Sender, 2) => farewell,
+            _ => Act::Accept,
+        })
+        .await;
+        let smtp = Smtp::new(&server.settings(4_000)).unwrap();
+        assert_eq!(deliver(&smtp, "ada@example.com").await, "accepted");
+        assert_eq!(deliver(&smtp, "bob@example.com").await, "accepted", "{farewell:?}");
+        assert_eq!((server.taken().len(), server.connections()), (2, 2));
+        // Anything else that it says is about the mail.
+        assert_eq!(deliver(&smtp, "eve@example.com").await, "accepted");
+        assert_eq!(server.connections(), 2);
+    }
 }
 
 #[tokio::test]
