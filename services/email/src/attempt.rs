@@ -17,6 +17,7 @@ use crate::{
     happening::Happening,
     letter::{self, Purchase},
     mails::{self, Claimed, End, Known},
+    marks::{Marks, Sent},
     message::{self, ComposeError},
     metrics::MailMetrics,
     policy::{Policy, Verdict},
@@ -40,9 +41,10 @@ pub struct Desk {
     pub public_url: Url,
     pub policy: Policy,
     pub metrics: MailMetrics,
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     /// Who claims: new for each process.
     pub holder: String,
+    pub marks: Marks,
 }
 
 /// What an attempt says about the mail server.
@@ -204,27 +206,29 @@ impl Desk {
         finished: &Finished,
     ) -> Result<bool, OutboxError> {
         let now = self.clock.now();
-        let trace = TraceContext::continued(mail.traceparent.as_deref());
+        let sent = if end == End::Sent { sent(mail, finished, now) } else { None };
+        if let Some(sent) = &sent
+            && let Some(own) = self.marks.write(sent.clone()).await?
+        {
+            return Ok(own);
+        }
+        let (sent, record) = (&sent, &mail.record);
         self.database
             .transact(|tx| {
                 Box::pin(async move {
                     if !mails::finish(tx, &self.holder, &mail.mail_id, end, now).await? {
                         return Ok(false);
                     }
-                    match (end, sent_event(mail, finished, now)) {
-                        (End::Sent, Some(event)) => {
-                            self.outbox.insert(tx, &[(event, Some(trace))]).await?;
-                            failpoint::reach(ServiceId::Email, Step::MailWritten);
-                        }
-                        (End::Failed { reason, dead_lettered: true }, _) => {
-                            if let Some(record) = mail.record.clone() {
-                                let (error, attempts) = (&finished.error, mail.standing.attempts);
-                                self.outbox
-                                    .dead_letter(tx, record, reason, error, attempts)
-                                    .await?;
-                            }
-                        }
-                        _ => {}
+                    if let Some(Sent { event, trace, .. }) = sent {
+                        self.outbox.insert(tx, &[(event.clone(), Some(*trace))]).await?;
+                    }
+                    if let (End::Failed { reason, dead_lettered: true }, Some(record)) =
+                        (end, record)
+                    {
+                        let (error, attempts) = (&finished.error, mail.standing.attempts);
+                        self.outbox
+                            .dead_letter(tx, record.clone(), reason, error, attempts)
+                            .await?;
                     }
                     Ok::<_, OutboxError>(true)
                 })
@@ -264,15 +268,17 @@ fn lost(mail: &Claimed) {
     tracing::warn!(order.id = %mail.order_id, mail.id = mail.message_id, "a claim was lost");
 }
 
-fn sent_event(mail: &Claimed, finished: &Finished, now: i64) -> Option<EmailSuccessful> {
-    Some(EmailSuccessful {
+fn sent(mail: &Claimed, finished: &Finished, now: i64) -> Option<Sent> {
+    let event = EmailSuccessful {
         message_id: mail.message_id.clone(),
         user_id: finished.user_id.clone(),
         order_id: mail.order_id,
         session_id: mail.session_id.clone(),
         template: mail.template?,
         sent_at: Timestamp::from_millisecond(now).ok()?,
-    })
+    };
+    let trace = TraceContext::continued(mail.traceparent.as_deref());
+    Some(Sent { mail_id: mail.mail_id.clone(), event, trace })
 }
 
 fn is_temporary(error: &OutboxError) -> bool {

@@ -8,6 +8,7 @@ mod clock;
 mod happening;
 pub mod letter;
 mod mails;
+mod marks;
 pub mod message;
 mod metrics;
 mod policy;
@@ -31,7 +32,9 @@ use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 pub use self::{api::operations, metrics::MailMetrics, policy::Policy, schema::MIGRATIONS};
-use self::{attempt::Desk, clock::Clock, queue::QueueMails, sender::Sender, smtp::Smtp};
+use self::{
+    attempt::Desk, clock::Clock, marks::Marks, queue::QueueMails, sender::Sender, smtp::Smtp,
+};
 
 /// Runs the service on the addresses of its settings, until `shutdown`.
 pub async fn run(settings: EmailSettings, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -75,16 +78,20 @@ pub async fn run_with(
         wake: Arc::clone(&wake),
         clock: Timestamp::now,
     };
+    let outbox = Outbox::new(&service, &kafka, &database);
+    let clock = Arc::new(Clock::new(&database).await?);
+    let holder = uuid::Uuid::new_v4().to_string();
     let desk = Desk {
-        outbox: Outbox::new(&service, &kafka, &database),
+        marks: Marks::new(&database, &outbox, &clock, &holder),
+        outbox,
         smtp,
         branding,
         from,
         public_url,
         policy,
         metrics,
-        clock: Clock::new(&database).await?,
-        holder: uuid::Uuid::new_v4().to_string(),
+        clock,
+        holder,
         database: database.clone(),
     };
     let router = api::router(database.prompt());

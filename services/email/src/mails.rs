@@ -1,5 +1,7 @@
 //! The statements on the table of mails: claims, and how they end. Decides nothing.
 
+use std::collections::HashSet;
+
 use storefront_contract::{Template, Topic};
 use storefront_runtime::{Database, DatabaseError, Record, Row, Sql, Tx, Value};
 use uuid::Uuid;
@@ -28,8 +30,8 @@ pub struct Claimed {
 const CLAIM: Sql = Sql {
     postgres: "UPDATE mails SET state = 'sending', holder = $1, due_at = $3, changed_at = $2, \
             attempts = attempts + 1 \
-        WHERE mail_id IN (SELECT mail_id FROM mails WHERE due_at <= $2 AND state <> 'sending' \
-            ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) \
+        WHERE mail_id = ANY(ARRAY(SELECT mail_id FROM mails WHERE due_at <= $2 AND state <> 'sending' \
+            ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED)) \
         RETURNING mail_id, message_id, template, order_id, session_id, attempts, unclear, expires_at, \
             created_at, recipient, traceparent, event_topic, event_partition, event_offset, \
             event_source, event_id, event_key, event_headers, payload",
@@ -89,14 +91,21 @@ fn record(row: &Row) -> Result<Option<Record>, DatabaseError> {
     }))
 }
 
-/// Claims that were not renewed: whether those mails went out, nobody knows. How many there were.
+/// Claims that were not renewed: whether those mails went out, nobody knows. How many there were. Passes by those
+/// whose end is being written.
 pub async fn expire_claims(database: &Database, now: i64) -> Result<usize, DatabaseError> {
-    let sql = "UPDATE mails SET state = 'unknown', unclear = unclear + 1, due_at = $1, changed_at = $1 \
-        WHERE state = 'sending' AND due_at <= $1 RETURNING mail_id";
-    Ok(database.query(sql, &[now.into()]).await?.len())
+    const EXPIRE: Sql = Sql {
+        postgres: "UPDATE mails SET state = 'unknown', unclear = unclear + 1, due_at = $1, changed_at = $1 \
+            WHERE mail_id = ANY(ARRAY(SELECT mail_id FROM mails \
+                WHERE state = 'sending' AND due_at <= $1 FOR UPDATE SKIP LOCKED)) RETURNING mail_id",
+        sqlite: "UPDATE mails SET state = 'unknown', unclear = unclear + 1, due_at = $1, changed_at = $1 \
+            WHERE state = 'sending' AND due_at <= $1 RETURNING mail_id",
+    };
+    Ok(database.query(EXPIRE, &[now.into()]).await?.len())
 }
 
-/// Keeps claims of `holder` until `until`.
+/// Keeps claims of `holder` until `until`. Passes by those whose end is being written, of which there are many in
+/// one transaction: neither waits for the other.
 pub async fn renew(
     database: &Database,
     holder: &str,
@@ -104,8 +113,9 @@ pub async fn renew(
     until: i64,
 ) -> Result<(), DatabaseError> {
     const RENEW: Sql = Sql {
-        postgres: "UPDATE mails SET due_at = $2 \
-            WHERE holder = $1 AND state = 'sending' AND mail_id = ANY($3) RETURNING mail_id",
+        postgres: "UPDATE mails SET due_at = $2 WHERE mail_id = ANY(ARRAY(SELECT mail_id FROM mails \
+            WHERE holder = $1 AND state = 'sending' AND mail_id = ANY($3) FOR UPDATE SKIP LOCKED)) \
+            RETURNING mail_id",
         sqlite: "UPDATE mails SET due_at = $2 WHERE holder = $1 AND state = 'sending' \
             AND mail_id IN (SELECT value FROM json_each($3)) RETURNING mail_id",
     };
@@ -176,6 +186,28 @@ pub async fn finish(
     let mut params: Vec<Value> = vec![mail_id.into(), holder.into(), now.into()];
     params.extend(more);
     Ok(tx.execute(sql, &params).await? > 0)
+}
+
+/// Ends claims of `holder` on mails that the server took; which of them were still its own, as in [`finish`].
+pub async fn finish_sent(
+    tx: &mut Tx<'_>,
+    holder: &str,
+    mail_ids: Vec<String>,
+    now: i64,
+) -> Result<HashSet<String>, DatabaseError> {
+    const SENT: Sql = Sql {
+        postgres: "UPDATE mails SET state = 'sent', reason = NULL, due_at = NULL, holder = NULL, \
+                changed_at = $3 \
+            WHERE mail_id = ANY($1) AND holder = $2 AND state IN ('sending', 'unknown') \
+            RETURNING mail_id",
+        sqlite: "UPDATE mails SET state = 'sent', reason = NULL, due_at = NULL, holder = NULL, \
+                changed_at = $3 \
+            WHERE mail_id IN (SELECT value FROM json_each($1)) AND holder = $2 \
+                AND state IN ('sending', 'unknown') \
+            RETURNING mail_id",
+    };
+    let rows = tx.query(SENT, &[mail_ids.into(), holder.into(), now.into()]).await?;
+    rows.iter().map(|row| row.text("mail_id")).collect()
 }
 
 /// What is known of a session's address.

@@ -1,7 +1,7 @@
 //! The handler: an event becomes a row, and nothing is sent here. The same mail is queued once, whichever
 //! event asks for it; a replayed dead letter wakes the row that was given up.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use lettre::message::Mailbox;
@@ -179,7 +179,7 @@ impl QueueMails {
         }
         let rows = wanted.iter().map(|wanted| wanted.row.clone()).collect();
         let new = tx.insert_returning("mails", COLUMNS, rows, OnConflict::Ignore, &["mail_id"]);
-        let new: Vec<String> =
+        let new: HashSet<String> =
             new.await?.iter().map(|row| row.text("mail_id")).collect::<Result<_, _>>()?;
         for mail in wanted {
             if new.contains(&mail.mail_id) {

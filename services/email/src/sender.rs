@@ -88,7 +88,13 @@ impl Sender {
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                Some(ended) = tasks.join_next() => self.note(&mut hold, ended),
+                Some(ended) = tasks.join_next() => {
+                    self.note(&mut hold, ended);
+                    // Those that were written down together free their places together.
+                    while let Some(ended) = tasks.try_join_next() {
+                        self.note(&mut hold, ended);
+                    }
+                }
                 () = self.wake.notified() => poll = POLL_FIRST,
                 () = tokio::time::sleep(poll) => poll = (poll * 2).min(self.desk.policy.poll_most),
             }

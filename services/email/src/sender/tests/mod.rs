@@ -21,6 +21,7 @@ use crate::{
     address, api,
     clock::Clock,
     happening::Happening,
+    marks::Marks,
     metrics::MailMetrics,
     policy::Policy,
     queue::QueueMails,
@@ -137,16 +138,20 @@ impl Office {
             wake: Arc::clone(&wake),
             clock: Timestamp::now,
         };
+        let outbox = Outbox::new(&service, &kafka, &database);
+        let clock = Arc::new(Clock::new(&database).await.unwrap());
+        let holder = uuid::Uuid::new_v4().to_string();
         let desk = Arc::new(Desk {
-            outbox: Outbox::new(&service, &kafka, &database),
+            marks: Marks::new(&database, &outbox, &clock, &holder),
+            outbox,
             smtp: Smtp::new(smtp).unwrap(),
             from,
             branding: branding(),
             public_url: "https://shop.example.com".parse().unwrap(),
             policy,
             metrics,
-            clock: Clock::new(&database).await.unwrap(),
-            holder: uuid::Uuid::new_v4().to_string(),
+            clock,
+            holder,
             database: database.clone(),
         });
         let sender = Sender::new(Arc::clone(&desk), wake, smtp.connections as usize);

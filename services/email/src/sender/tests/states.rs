@@ -1,10 +1,15 @@
 //! The states of a mail, from its event to the end of its claim.
 
+use storefront_contract::EmailSuccessful;
+use storefront_runtime::TraceContext;
+
 use super::*;
+use crate::marks::Sent;
 
 on_both!(
     each_mail_is_sent_once_and_said_once,
     a_claim_that_ended_is_taken_up,
+    of_mails_written_down_together_each_has_its_own_claim,
     a_mail_is_dated_by_when_it_was_wanted,
     two_instances_share_the_work,
     what_is_old_or_has_no_address_is_not_sent,
@@ -81,6 +86,46 @@ async fn a_claim_that_ended_is_taken_up(store: Store) {
     assert!(!own.unwrap(), "a claim that was taken over ends nothing");
     drop(tx);
     office.close().await;
+}
+
+async fn of_mails_written_down_together_each_has_its_own_claim(store: Store) {
+    let server = Server::start(|_, _, _| Act::Accept).await;
+    let office = Office::open(&store, &server.settings(20_000)).await;
+    let Office { shutdown, running, handler, database, desk } = office;
+    shutdown.cancel();
+    running.await.unwrap();
+    let mut tx = database.begin().await.unwrap();
+    handler.take(&[paid("ada"), paid("bob"), paid("eve")], &mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let now = database.now_ms().await.unwrap();
+    let mails = mails::claim(&database, &desk.holder, now, now, 3).await.unwrap();
+    assert_eq!(mails.len(), 3);
+    // The claims end, and another instance takes one of the mails.
+    assert_eq!(mails::expire_claims(&database, now).await.unwrap(), 3);
+    let taken = mails::claim(&database, "other", now, now + 60_000, 1).await.unwrap();
+    let write = |mail| desk.marks.write(sent(mail));
+    let own = tokio::join!(write(&mails[0]), write(&mails[1]), write(&mails[2]));
+    for (mail, own) in mails.iter().zip([own.0, own.1, own.2]) {
+        assert_eq!(own.unwrap(), Some(mail.mail_id != taken[0].mail_id));
+    }
+    let rows = database.query("SELECT payload FROM outbox", &[]).await.unwrap();
+    assert_eq!(rows.len(), 2, "whoever took the third says so");
+    let sql = "SELECT holder FROM mails WHERE state = 'sending'";
+    let rows = database.query(sql, &[]).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].text("holder").unwrap(), "other");
+}
+
+fn sent(mail: &mails::Claimed) -> Sent {
+    let event = EmailSuccessful {
+        message_id: mail.message_id.clone(),
+        user_id: "ada".into(),
+        order_id: mail.order_id,
+        session_id: mail.session_id.clone(),
+        template: mail.template.unwrap(),
+        sent_at: Timestamp::now(),
+    };
+    Sent { mail_id: mail.mail_id.clone(), event, trace: TraceContext::new_root() }
 }
 
 /// So that one which is sent again is the same to the byte.
