@@ -62,7 +62,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Document<'_>>, Problem> {
     let mut documents = Vec::new();
     for (index, deserializer) in serde_yaml::Deserializer::from_str(text).enumerate() {
         // By way of YAML's own value, which refuses a key that is written twice.
-        let value = serde_yaml::Value::deserialize(deserializer).map_err(|error| syntax(&error))?;
+        let mut value =
+            serde_yaml::Value::deserialize(deserializer).map_err(|error| syntax(&error))?;
+        untag(&mut value);
         if value.is_null() {
             continue;
         }
@@ -79,6 +81,19 @@ pub(super) fn parse(text: &str) -> Result<Vec<Document<'_>>, Problem> {
         documents.push(Document { text, index, value });
     }
     Ok(documents)
+}
+
+/// Takes YAML's tags (`!name`) off values. `kubectl` does, as JSON has no place for them; left where they are, each
+/// would be read as the name of a field.
+fn untag(value: &mut serde_yaml::Value) {
+    while let serde_yaml::Value::Tagged(tagged) = value {
+        *value = std::mem::take(&mut tagged.value);
+    }
+    match value {
+        serde_yaml::Value::Sequence(entries) => entries.iter_mut().for_each(untag),
+        serde_yaml::Value::Mapping(fields) => fields.values_mut().for_each(untag),
+        _ => (),
+    }
 }
 
 /// The parser's own words, with the line taken out of them.
@@ -105,4 +120,18 @@ fn beyond_64_bits(message: &str) -> Option<(&str, &str)> {
     let (path, number) = message.split_once("invalid type: integer `")?;
     let (number, kind) = number.split_once("` as ")?;
     kind.contains("128").then_some((path.trim_end_matches(": "), number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_no_field() {
+        let text = "a: !one {b: [!two 1, !three [!four x]]}\nc: !five\n---\n!six {d: 1}\n";
+        let documents = parse(text).ok().unwrap();
+        let values: Vec<_> = documents.into_iter().map(|document| document.value).collect();
+        let first = serde_json::json!({ "a": { "b": [1, ["x"]] }, "c": null });
+        assert_eq!(values, [first, serde_json::json!({ "d": 1 })]);
+    }
 }
