@@ -81,7 +81,7 @@ impl Link {
             Ok(match (link, params) {
                 (Self::Postgres(link), Params::Postgres(params)) => {
                     sqlx::query_with(AssertSqlSafe(text), params)
-                        .execute(&mut **link)
+                        .execute(link.ask()?)
                         .await?
                         .rows_affected()
                 }
@@ -108,7 +108,7 @@ impl Link {
             Ok(match (link, params) {
                 (Self::Postgres(link), Params::Postgres(params)) => {
                     let query = sqlx::query_with(AssertSqlSafe(text), params);
-                    query.fetch_all(&mut **link).await?.into_iter().map(Row::from).collect()
+                    query.fetch_all(link.ask()?).await?.into_iter().map(Row::from).collect()
                 }
                 (Self::Sqlite(link), Params::Sqlite(params)) => {
                     let query = sqlx::query_with(AssertSqlSafe(text), params);
@@ -129,7 +129,7 @@ impl Link {
         self.bounded(limit, async |link| {
             match link {
                 Self::Postgres(link) => {
-                    sqlx::raw_sql(text).execute(&mut **link).await?;
+                    sqlx::raw_sql(text).execute(link.ask()?).await?;
                 }
                 Self::Sqlite(link) => {
                     sqlx::raw_sql(text).execute(&mut **link).await?;
@@ -159,6 +159,9 @@ impl Link {
             Dialect::Sqlite => limit.max(PATIENT_LIMIT),
         };
         if let Ok(result) = tokio::time::timeout(limit, work(self)).await {
+            if let (Ok(_), Self::Postgres(link)) = (&result, &mut *self) {
+                link.rest();
+            }
             return result;
         }
         if let Self::Postgres(link) = self {

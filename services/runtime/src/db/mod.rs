@@ -14,6 +14,7 @@ mod sqlite;
 mod tx;
 mod url;
 mod value;
+mod warm;
 
 use std::{sync::Arc, time::Duration};
 

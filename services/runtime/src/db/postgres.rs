@@ -6,7 +6,6 @@
 //! instead. What one connection shows is a reason to doubt the others: each is looked at before its next use.
 
 use std::{
-    ops::{Deref, DerefMut},
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -21,13 +20,17 @@ use storefront_contract::{
     ServiceId, Shop,
     settings::{DatabaseSettings, DatabaseUrl},
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{timeout, timeout_at},
+};
 use uuid::Uuid;
 
 use super::{
     error::DatabaseError,
     notify::Listener,
     url::{self, Url},
+    warm::Warm,
 };
 
 /// How long to wait for a connection, whether the pool is exhausted or the server away.
@@ -38,7 +41,7 @@ const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
 const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
 /// A connection that has been idle for longer is looked at before it is used: what forgets connections forgets
 /// idle ones, and one round trip is little where so few come.
-const TRUSTED: Duration = Duration::from_secs(5);
+pub(super) const TRUSTED: Duration = Duration::from_secs(5);
 /// How long a connection's answer to nothing at all is waited for.
 const PING_LIMIT: Duration = Duration::from_secs(1);
 /// One connection is for listening; not when there are fewer.
@@ -57,6 +60,9 @@ const WATCH: &str = "SELECT set_config(name, value, false) FROM (VALUES \
 
 pub(super) struct PostgresPool {
     pool: PgPool,
+    /// One for each connection that may be in use.
+    places: Arc<Semaphore>,
+    warm: Warm,
     options: PgPoolOptions,
     /// One more connection is for it.
     listens: bool,
@@ -83,24 +89,86 @@ impl PostgresPool {
             .clone()
             .max_connections(max_connections)
             .connect_lazy_with(connect_options(&text)?);
+        let places = Arc::new(Semaphore::new(max_connections as usize));
+        let warm = Warm::new(&pool, &doubt);
         let current = Mutex::new(text);
         let url = settings.url.clone();
-        Ok(Self { pool, options, listens, doubt, schema, url, current, max_connections })
+        Ok(Self {
+            pool,
+            places,
+            warm,
+            options,
+            listens,
+            doubt,
+            schema,
+            url,
+            current,
+            max_connections,
+        })
     }
 
     /// A connection. When none can be made, the URL is read again: its Secret may have been rotated.
     pub(super) async fn acquire(&self) -> Result<Pooled, DatabaseError> {
+        let deadline = tokio::time::Instant::now() + ACQUIRE_LIMIT;
+        let place = self.place(deadline).await?;
+        let doubt = self.doubt.clone();
+        while let Some(mut one) = self.warm.take() {
+            if !doubt.is_about(one.since.elapsed()) || answers(&mut one.connection).await {
+                return Ok(self.pooled(one.connection, one.borrowed_at, place));
+            }
+            one.connection.close_on_drop();
+        }
         let before = Arc::clone(&self.current());
-        let connection = match self.pool.acquire().await {
+        let connection = match self.borrow(deadline).await {
             Ok(connection) => connection,
             Err(error) => {
                 if !self.reload(&before)? {
                     return Err(DatabaseError::connect(error));
                 }
-                self.pool.acquire().await.map_err(DatabaseError::connect)?
+                let deadline = tokio::time::Instant::now() + ACQUIRE_LIMIT;
+                self.borrow(deadline).await.map_err(DatabaseError::connect)?
             }
         };
-        Ok(Pooled { connection, doubt: self.doubt.clone(), is_closing: false })
+        Ok(self.pooled(connection, Instant::now(), place))
+    }
+
+    /// Waits until a connection may be had.
+    async fn place(
+        &self,
+        deadline: tokio::time::Instant,
+    ) -> Result<OwnedSemaphorePermit, DatabaseError> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        match timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(DatabaseError::connect(sqlx::Error::PoolTimedOut)),
+        }
+    }
+
+    /// One from sqlx, which has it or makes it.
+    async fn borrow(
+        &self,
+        deadline: tokio::time::Instant,
+    ) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        timeout_at(deadline, self.pool.acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    fn pooled(
+        &self,
+        connection: PoolConnection<Postgres>,
+        borrowed_at: Instant,
+        place: OwnedSemaphorePermit,
+    ) -> Pooled {
+        Pooled {
+            connection: Some(connection),
+            borrowed_at,
+            warm: self.warm.clone(),
+            doubt: self.doubt.clone(),
+            is_closing: false,
+            is_busy: false,
+            _place: place,
+        }
     }
 
     /// Takes up a changed URL; whether it is another one than `before`. Of several that fail at once one takes it up, and all
@@ -137,13 +205,16 @@ impl PostgresPool {
     }
 
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        // Closed from here on, so that nothing is kept after what was kept is let go.
+        let closed = self.pool.close();
+        self.warm.clear();
+        closed.await;
     }
 }
 
 /// When connections were last found dead, or silent, so that those which were alive before need not be any more.
 #[derive(Clone)]
-struct Doubt(Arc<watch::Sender<Instant>>);
+pub(super) struct Doubt(Arc<watch::Sender<Instant>>);
 
 impl Default for Doubt {
     fn default() -> Self {
@@ -162,18 +233,36 @@ impl Doubt {
     }
 }
 
-/// A connection of the pool. sqlx waits without a limit for the last word of one that is given back, and keeps its
-/// place meanwhile: here it has one.
+/// A connection in use.
 pub(super) struct Pooled {
-    connection: PoolConnection<Postgres>,
+    /// Empty only while it is taken apart.
+    connection: Option<PoolConnection<Postgres>>,
+    borrowed_at: Instant,
+    warm: Warm,
     doubt: Doubt,
     is_closing: bool,
+    /// Whether it has not ended what it was asked, or not well.
+    is_busy: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Pooled {
+    /// The connection, to ask it something.
+    pub(super) fn ask(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.is_busy = true;
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// It has answered, and waits for the next question.
+    pub(super) fn rest(&mut self) {
+        self.is_busy = false;
+    }
+
     pub(super) fn close_on_drop(&mut self) {
         self.is_closing = true;
-        self.connection.close_on_drop();
+        if let Some(connection) = &mut self.connection {
+            connection.close_on_drop();
+        }
     }
 
     /// It has not answered.
@@ -182,33 +271,32 @@ impl Pooled {
     }
 }
 
-impl Deref for Pooled {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.connection
-    }
-}
-
-impl DerefMut for Pooled {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
-    }
-}
-
 impl Drop for Pooled {
     fn drop(&mut self) {
-        if self.is_closing {
-            return;
+        let Some(connection) = self.connection.take().filter(|_| !self.is_closing) else { return };
+        if self.is_busy {
+            give_back(connection, &self.doubt);
+        } else {
+            self.warm.put(connection, self.borrowed_at);
         }
-        let (back, doubt) = (self.connection.return_to_pool(), self.doubt.clone());
-        tokio::spawn(async move {
-            // Dropped half-way, it is closed.
-            if tokio::time::timeout(PING_LIMIT, back).await.is_err() {
-                doubt.raise();
-            }
-        });
     }
+}
+
+/// Gives a connection back to sqlx, which waits without a limit for its last word, and keeps its place meanwhile: here
+/// it has one.
+pub(super) fn give_back(mut connection: PoolConnection<Postgres>, doubt: &Doubt) {
+    let (back, doubt) = (connection.return_to_pool(), doubt.clone());
+    tokio::spawn(async move {
+        // Dropped half-way, it is closed.
+        if timeout(PING_LIMIT, back).await.is_err() {
+            doubt.raise();
+        }
+    });
+}
+
+/// Whether a connection is alive.
+async fn answers(connection: &mut PgConnection) -> bool {
+    matches!(timeout(PING_LIMIT, connection.ping()).await, Ok(Ok(())))
 }
 
 fn pool_options(session: String, doubt: &Doubt) -> PgPoolOptions {
@@ -223,11 +311,7 @@ fn pool_options(session: String, doubt: &Doubt) -> PgPoolOptions {
             let looks = doubt.is_about(meta.idle_for);
             Box::pin(async move {
                 // Another one is opened for it at once.
-                Ok(!looks
-                    || matches!(
-                        tokio::time::timeout(PING_LIMIT, connection.ping()).await,
-                        Ok(Ok(()))
-                    ))
+                Ok(!looks || answers(connection).await)
             })
         })
         .after_connect(move |connection, _| {

@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
+use fastrand::Rng;
 use storefront_runtime::{
     Database, DatabaseError, Lease, Migration, OnConflict, Sql, Value, db::Kind,
 };
+
+use storefront_testkit::seed;
 
 use crate::{on_both, world::Store};
 
@@ -44,6 +47,7 @@ on_both! { Store;
     a_lease_ends_with_the_only_user_of_a_file,
     errors_say_what_can_be_done,
     a_cancelled_transaction_gives_its_connection_back,
+    who_goes_away_leaves_no_answer_to_others,
 }
 
 async fn things(store: &Store) -> Database {
@@ -359,5 +363,41 @@ async fn a_cancelled_transaction_gives_its_connection_back(store: Store) -> anyh
     tx.execute("INSERT INTO log (id) VALUES ('x')", &[]).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(count(&database, "log").await, 1);
+    Ok(())
+}
+
+/// The next one on a connection hears the answer to its own question.
+async fn who_goes_away_leaves_no_answer_to_others(store: Store) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    let asks = |caller: u64| {
+        let (database, mut random) = (database.clone(), Rng::with_seed(seed() ^ caller));
+        tokio::spawn(async move {
+            let (mut heard, mut left) = (0, 0);
+            for question in 0..200_i64 {
+                let question = i64::try_from(caller).unwrap() * 1000 + question;
+                let params = [question.into()];
+                let answer = database.query("SELECT CAST($1 AS BIGINT) AS n", &params);
+                let patience = Duration::from_micros(random.u64(0..2_000));
+                match tokio::time::timeout(patience, answer).await {
+                    Ok(rows) => {
+                        assert_eq!(rows.unwrap()[0].int("n").unwrap(), question);
+                        heard += 1;
+                    }
+                    Err(_) => left += 1,
+                }
+            }
+            (heard, left)
+        })
+    };
+    let callers: Vec<_> = (0..12).map(asks).collect();
+    let (mut heard, mut left) = (0, 0);
+    for caller in callers {
+        let counts = caller.await?;
+        heard += counts.0;
+        left += counts.1;
+    }
+    assert!(heard > 0 && left > 0, "{heard} were heard, {left} went away");
+    database.close().await;
+    assert!(database.query("SELECT 1 AS n", &[]).await.is_err(), "nothing is kept that was closed");
     Ok(())
 }
