@@ -48,7 +48,7 @@ impl Lease {
     pub async fn acquire(&self, database: &Database) -> Result<Option<i64>, DatabaseError> {
         let lasts_ms = i64::try_from(self.lasts.as_millis()).unwrap_or(i64::MAX);
         let params = [self.name.into(), self.holder.as_str().into(), lasts_ms.into()];
-        let rows = database.prompt().query(ACQUIRE, &params).await?;
+        let rows = database.prompt().query_repeatable(ACQUIRE, &params).await?;
         rows.first().map(|row| row.int("fence")).transpose()
     }
 
@@ -57,7 +57,10 @@ impl Lease {
         let params = [self.name.into(), self.holder.as_str().into()];
         database
             .prompt()
-            .query("UPDATE leases SET expires_at = 0 WHERE name = $1 AND holder = $2", &params)
+            .query_repeatable(
+                "UPDATE leases SET expires_at = 0 WHERE name = $1 AND holder = $2",
+                &params,
+            )
             .await?;
         Ok(())
     }

@@ -228,10 +228,28 @@ impl Database {
         params: &[Value],
     ) -> Result<Vec<Row>, DatabaseError> {
         let sql = sql.into();
-        let reads =
-            sql.sqlite.trim_start().get(..6).is_some_and(|w| w.eq_ignore_ascii_case("SELECT"));
         // A read may be repeated on another connection, a write may have happened.
-        let mut attempts = if reads { self.connections_max() + 1 } else { 1 };
+        self.ask(sql, params, reads(sql)).await
+    }
+
+    /// As [`Database::query`], for a write that may happen twice, because it names its rows and what they are
+    /// afterwards: it is run again at once when its connection turns out to be dead.
+    pub async fn query_repeatable(
+        &self,
+        sql: impl Into<Sql>,
+        params: &[Value],
+    ) -> Result<Vec<Row>, DatabaseError> {
+        self.ask(sql.into(), params, true).await
+    }
+
+    async fn ask(
+        &self,
+        sql: Sql,
+        params: &[Value],
+        again: bool,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        let reads = reads(sql);
+        let mut attempts = if again { self.connections_max() + 1 } else { 1 };
         loop {
             attempts -= 1;
             let mut link = if reads { self.reader().await? } else { self.writer().await? };
@@ -299,6 +317,10 @@ impl Database {
             Backend::Sqlite(pools) => Link::Sqlite(pools.reader().await?),
         })
     }
+}
+
+fn reads(sql: Sql) -> bool {
+    sql.sqlite.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("SELECT"))
 }
 
 /// How often to try again after a connection has failed. One that is closed is met at once, and the next may be,

@@ -86,7 +86,7 @@ pub(crate) async fn delete(database: &Database, ids: Vec<i64>) -> Result<(), Dat
         postgres: "DELETE FROM outbox WHERE id = ANY($1)",
         sqlite: "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each($1))",
     };
-    database.query(DELETE, &[ids.into()]).await?;
+    database.query_repeatable(DELETE, &[ids.into()]).await?;
     Ok(())
 }
 

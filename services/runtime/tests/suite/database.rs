@@ -41,6 +41,7 @@ on_both! { Store;
     a_transaction_that_lost_is_run_again,
     a_transaction_whose_connection_is_ended_is_run_again,
     a_commit_whose_connection_is_ended_is_unknown,
+    a_write_that_may_happen_twice_is_run_again_and_no_other,
     writers_of_one_row_all_get_through,
     migrations_run_once_and_survive_their_predecessor,
     a_lease_has_one_holder_and_a_fence_that_grows,
@@ -256,6 +257,35 @@ async fn a_commit_whose_connection_is_ended_is_unknown(store: Store) -> anyhow::
     });
     assert_eq!(result.await.unwrap_err().kind(), Kind::CommitUnknown);
     assert_eq!(runs.load(Ordering::Relaxed), 1, "it may have happened");
+    Ok(())
+}
+
+async fn a_write_that_may_happen_twice_is_run_again_and_no_other(
+    store: Store,
+) -> anyhow::Result<()> {
+    let database = things(&store).await;
+    if database.dialect() != storefront_runtime::Dialect::Postgres {
+        return Ok(());
+    }
+    database.query("INSERT INTO things (id, amount) VALUES ('a', 0)", &[]).await?;
+    for statement in [
+        // It counts on when a transaction is rolled back.
+        "CREATE SEQUENCE runs",
+        "CREATE FUNCTION end_two() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF nextval(''runs'') <= 2 \
+         THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN OLD; END'",
+        "CREATE TRIGGER at_delete BEFORE DELETE ON things FOR EACH ROW EXECUTE FUNCTION end_two()",
+    ] {
+        database.query(statement, &[]).await?;
+    }
+    let runs = async || {
+        let rows = database.query("SELECT last_value AS n FROM runs", &[]).await.unwrap();
+        rows[0].int("n").unwrap()
+    };
+    let delete = "DELETE FROM things WHERE id = 'a'";
+    assert_eq!(database.query(delete, &[]).await.unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!((runs().await, count(&database, "things").await), (1, 1), "it may have happened");
+    database.query_repeatable(delete, &[]).await?;
+    assert_eq!((runs().await, count(&database, "things").await), (3, 0));
     Ok(())
 }
 
