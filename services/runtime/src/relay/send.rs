@@ -41,6 +41,8 @@ pub(super) enum Filled {
 impl Relay<'_> {
     /// Gives the oldest rows to the producer.
     pub(super) async fn fill(&mut self, producer: &Producer) -> Result<Filled, DatabaseError> {
+        // Where it failed before, no report may come any more to do it with.
+        self.settle().await?;
         let now = Instant::now();
         let waiting = self.window.waiting_topics(now);
         let rows = outbox::ready(self.database, self.window.excluded(), waiting, PAGE).await?;
@@ -95,32 +97,34 @@ impl Relay<'_> {
         first: Report,
         reports: &mut mpsc::UnboundedReceiver<Report>,
     ) -> Vec<Report> {
-        let (mut failures, mut freed) = (Vec::new(), Vec::new());
+        let mut failures = Vec::new();
         let mut next = Some(first);
         while let Some(report) = next {
             match report.result {
-                Ok(()) => freed.extend(self.window.acknowledge(report.id)),
+                Ok(()) => self.window.acknowledge(report.id),
                 Err(_) => failures.push(report),
             }
             next = reports.try_recv().ok();
         }
-        let deleted = self.delete(freed).await;
-        if self.note(deleted).is_some() && failures.is_empty() {
+        let settled = self.settle().await;
+        if self.note(settled).is_some() && failures.is_empty() {
             self.backoff.reset();
         }
         failures
     }
 
-    async fn delete(&mut self, freed: Vec<Key>) -> Result<(), DatabaseError> {
+    /// Notes what was acknowledged: it is deleted, and whoever waited for it goes on.
+    async fn settle(&mut self) -> Result<(), DatabaseError> {
         if !self.window.acknowledged().is_empty() {
             failpoint::reach(self.service, Step::OutboxAcknowledged);
             outbox::delete(self.database, self.window.acknowledged().to_vec()).await?;
             self.window.deleted();
             failpoint::reach(self.service, Step::OutboxDeleted);
         }
-        for (topic, key) in freed {
-            tracing::info!(topic, "a refused message was taken after all; its key goes on");
+        while let Some((topic, key)) = self.window.freed() {
             outbox::release(self.database, &topic, &key).await?;
+            self.window.released();
+            tracing::info!(topic, "a refused message was taken after all; its key goes on");
         }
         Ok(())
     }

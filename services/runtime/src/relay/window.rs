@@ -54,6 +54,8 @@ pub(super) struct Window {
     acknowledged: Vec<i64>,
     /// Keys with a refused message.
     held: HashSet<Key>,
+    /// Keys whose refused message was taken after all, and whose followers are not yet told so.
+    freed: Vec<Key>,
     /// Refused messages that are tried once more.
     trials: HashSet<i64>,
     topics: HashMap<String, Wait>,
@@ -107,13 +109,14 @@ impl Window {
         self.in_flight.get(&id)
     }
 
-    /// The broker has it. Returns the key whose followers may go on now, if it was a trial.
-    pub(super) fn acknowledge(&mut self, id: i64) -> Option<Key> {
-        let flight = self.in_flight.remove(&id)?;
+    /// The broker has it.
+    pub(super) fn acknowledge(&mut self, id: i64) {
+        let Some(flight) = self.in_flight.remove(&id) else { return };
         self.acknowledged.push(id);
         self.topics.remove(&flight.topic);
-        let key = self.trials.remove(&id).then(|| flight.key())??;
-        self.held.remove(&key).then_some(key)
+        if self.trials.remove(&id) {
+            self.freed.extend(flight.key().filter(|key| self.held.contains(key)));
+        }
     }
 
     /// What is to be deleted; kept until [`Window::deleted`] says that it is.
@@ -123,6 +126,18 @@ impl Window {
 
     pub(super) fn deleted(&mut self) {
         self.acknowledged.clear();
+    }
+
+    /// A key whose followers may go on; told until [`Window::released`] says that they do.
+    pub(super) fn freed(&self) -> Option<Key> {
+        self.freed.last().cloned()
+    }
+
+    /// The followers of the freed key are in the queue again, in front of whatever comes after them.
+    pub(super) fn released(&mut self) {
+        if let Some(key) = self.freed.pop() {
+            self.held.remove(&key);
+        }
     }
 
     /// A message was refused for good: its key waits.
@@ -195,9 +210,15 @@ mod tests {
         assert_eq!(window.turn(&stored(1, "a")), Turn::Now);
         assert_eq!(window.turn(&stored(2, "a")), Turn::Held);
         window.sent(&stored(1, "a"));
-        assert_eq!(window.acknowledge(1), Some(("t".into(), b"a".to_vec())));
-        assert_eq!(window.turn(&stored(2, "a")), Turn::Now);
+        window.acknowledge(1);
         assert_eq!(window.acknowledged(), [1]);
+        for _ in 0..2 {
+            assert_eq!(window.freed(), Some(("t".into(), b"a".to_vec())), "until it is noted");
+            assert_eq!(window.turn(&stored(3, "a")), Turn::Held, "not before those that wait");
+        }
+        window.released();
+        assert_eq!(window.freed(), None);
+        assert_eq!(window.turn(&stored(2, "a")), Turn::Now);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use storefront_contract::{OrderSuccessful, Topic};
-use storefront_runtime::{Database, Outbox, RelayError, Shutdown};
+use storefront_runtime::{Database, Outbox, RelayError, Shutdown, Sql};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -21,6 +21,7 @@ on_both! { World;
     relays_come_and_go_and_every_keys_order_stays,
     a_refused_message_holds_only_its_key_until_it_is_taken,
     a_missing_topic_holds_only_its_own_messages,
+    what_could_not_be_deleted_is_deleted_later_and_sent_once,
     a_message_is_sent_within_moments_of_its_commit,
     nothing_is_sent_of_a_transaction_that_was_rolled_back,
 }
@@ -208,6 +209,38 @@ async fn a_missing_topic_holds_only_its_own_messages(world: World) -> anyhow::Re
     eventually_sent(&database).await;
     relay.stop().await?;
     assert_eq!(world.read(&format!("{}missing", world.prefix))?.len(), 1);
+    Ok(())
+}
+
+const REFUSE_DELETES: Sql = Sql {
+    postgres: "CREATE TRIGGER refuse BEFORE DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION refuse()",
+    sqlite: "CREATE TRIGGER refuse BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'not now'); END",
+};
+const ALLOW_DELETES: Sql =
+    Sql { postgres: "DROP TRIGGER refuse ON outbox", sqlite: "DROP TRIGGER refuse" };
+
+/// Nothing else is stored or sent meanwhile that would remind the relay of them.
+async fn what_could_not_be_deleted_is_deleted_later_and_sent_once(
+    world: World,
+) -> anyhow::Result<()> {
+    let database = world.store.open(MIGRATIONS).await;
+    if database.dialect() == storefront_runtime::Dialect::Postgres {
+        let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql \
+            AS 'BEGIN RAISE EXCEPTION ''not now''; END'";
+        database.query(refuse, &[]).await?;
+    }
+    database.query(REFUSE_DELETES, &[]).await?;
+    store(&world, &database, (0..3).map(|n| order("u", &format!("s{n}"), "phone")).collect()).await;
+    let relay = Relay::start(&world, &database);
+    storefront_testkit::eventually(LIMIT, "all to be sent", async || {
+        on_the_wire(&world).unwrap().get("u").is_some_and(|sessions| sessions.len() == 3)
+    })
+    .await;
+    assert_eq!(count(&database, "SELECT COUNT(*) AS n FROM outbox").await, 3);
+    database.query(ALLOW_DELETES, &[]).await?;
+    eventually_sent(&database).await;
+    relay.stop().await?;
+    assert_eq!(world.read(&world.topic(Topic::OrderSuccessful))?.len(), 3);
     Ok(())
 }
 
