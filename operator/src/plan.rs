@@ -128,7 +128,7 @@ pub fn plan(storefront: &Storefront, placement: &Placement) -> Result<Plan, Inva
     let currency = checks.currency(spec);
     checks.choices(spec);
     checks.references(spec);
-    let products = checks.products(spec);
+    let products = checks.products(spec, currency);
     let topics = checks.topics(spec, placement);
     let gateway = checks.gateway(spec);
     let email = checks.email(storefront);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use storefront_contract::{
-    CATALOG, Color, Currency, Product, ServiceId, Shop,
+    CATALOG, Color, Currency, Money, Product, ServiceId, Shop,
     product::{is_picture, is_product_id},
     settings::{Branding, Cidr, is_shop_name},
 };
@@ -170,8 +170,12 @@ impl Checks {
         }
     }
 
-    /// The products of the manifest; `None` when it lists none.
-    pub fn products(&mut self, spec: &StorefrontSpec) -> Option<Vec<Product>> {
+    /// The products of the manifest; `None` when it lists none. Without a currency their prices are only numbers.
+    pub fn products(
+        &mut self,
+        spec: &StorefrontSpec,
+        currency: Option<Currency>,
+    ) -> Option<Vec<Product>> {
         let products = spec.catalog.as_ref()?.products.as_ref()?;
         self.rule(!products.is_empty(), "spec.catalog.products", rules::PRODUCTS_SOME);
         let ids: BTreeSet<_> = products.iter().map(|product| &product.id).collect();
@@ -182,6 +186,11 @@ impl Checks {
             self.rule(is_product_id(&product.id), field("id"), rules::PRODUCT_ID);
             let price = (0..=PRICE_MAX).contains(&product.price);
             self.rule(price, field("price"), rules::PRODUCT_PRICE);
+            if let Some(fault) =
+                currency.filter(|_| price).and_then(|c| price_fault(product.price, c))
+            {
+                self.add(field("price"), fault);
+            }
             let one_line =
                 !product.name.trim().is_empty() && !product.name.chars().any(char::is_control);
             self.rule(one_line, field("name"), rules::PRODUCT_NAME);
@@ -266,6 +275,21 @@ impl Checks {
             }
         }
         replicas
+    }
+}
+
+/// What Stripe, and so payment, would refuse of a price. Which prices that are depends on another field, in more ways
+/// than a rule of the definition can tell.
+fn price_fault(price: i64, currency: Currency) -> Option<Fault> {
+    let money = |amount| Money { amount, currency };
+    let ((_, most), step) = (currency.charge_limits(), currency.price_step());
+    let most = most - most % step;
+    if price > most {
+        Some(Fault::PriceTooLarge { price: money(price), most: money(most) })
+    } else if price % step != 0 {
+        Some(Fault::PriceStep { price: money(price), step })
+    } else {
+        None
     }
 }
 

@@ -13,7 +13,8 @@ const PRODUCTS: &[(&str, &str, i64)] = &[
     ("diya", "Terracotta diyas, set of 12", 19_900),
 ];
 
-/// The demo catalog. In another currency than the rupee a hundredth of the number is asked.
+/// The demo catalog. In another currency than the rupee a hundredth of the number is asked; where the unit has no
+/// parts, the number, as that is less than the smallest charge otherwise.
 pub fn products(currency: Currency) -> Vec<Product> {
     let product = |(id, name, price): &(&str, &str, i64)| Product {
         id: (*id).to_owned(),
@@ -22,7 +23,10 @@ pub fn products(currency: Currency) -> Vec<Product> {
             *price
         } else {
             // In hundredths of the unit, then in its minor unit; in whole steps, as Stripe wants.
-            let exact = price / 100 * 10_i64.pow(currency.exponent()) / 100;
+            let exact = match currency.exponent() {
+                0 => price / 100,
+                exponent => price / 100 * 10_i64.pow(exponent) / 100,
+            };
             exact - exact % currency.price_step()
         },
         image: Some(format!("/img/{id}.svg")),
@@ -39,8 +43,16 @@ mod tests {
         let phone = |code: &str| products(Currency::new(code).unwrap())[0].price;
         assert_eq!(phone("INR"), 1_899_900);
         assert_eq!(phone("USD"), 18_999);
-        assert_eq!(phone("JPY"), 189);
+        assert_eq!(phone("JPY"), 18_999);
         assert_eq!(phone("KWD"), 189_990);
         assert_eq!(phone("ISK"), 18_900);
+        for code in ["INR", "USD", "JPY", "KWD", "ISK", "UGX", "KRW"] {
+            let currency = Currency::new(code).unwrap();
+            let (least, most) = currency.charge_limits();
+            for product in products(currency) {
+                assert!((least..=most).contains(&product.price), "{code} {}", product.id);
+                assert_eq!(product.price % currency.price_step(), 0, "{code} {}", product.id);
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use storefront_contract::Shop;
+use storefront_contract::{Money, Shop};
 
 use crate::api::rules::Rule;
 
@@ -52,6 +52,14 @@ pub enum Fault {
         "{value:?} must be the name of a namespace: at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
     )]
     Namespace { value: String },
+    #[error("{} is {price}, and Stripe takes {most} at most: write {} or less", .price.amount, .most.amount)]
+    PriceTooLarge { price: Money, most: Money },
+    #[error(
+        "{} is {price}, and Stripe takes only multiples of {} in {}: write {} or {}",
+        .price.amount, .step, .price.currency, .price.amount - .price.amount % .step,
+        .price.amount - .price.amount % .step + .step
+    )]
+    PriceStep { price: Money, step: i64 },
     #[error("{value:?} must be a whole number")]
     NotANumber { value: String },
     #[error(
@@ -94,6 +102,7 @@ impl Fault {
         match self {
             Self::Rule(_) => "RuleBroken",
             Self::Namespace { .. } => "InvalidNamespace",
+            Self::PriceTooLarge { .. } | Self::PriceStep { .. } => "InvalidPrice",
             Self::NotANumber { .. } => "NotANumber",
             Self::MinInsyncReplicas { .. } => "MinInsyncReplicas",
             Self::MaxMessageBytes { .. } => "MaxMessageBytes",

@@ -7,6 +7,7 @@ pub mod asyncapi;
 pub mod cart;
 pub mod catalog;
 pub mod cause;
+mod charge;
 pub mod color;
 pub mod envelope;
 pub mod events;

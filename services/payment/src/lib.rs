@@ -17,7 +17,6 @@ mod fulfil;
 pub mod fuzzing;
 mod http;
 mod key;
-mod limits;
 mod metrics;
 mod pace;
 mod pricing;

@@ -7,7 +7,6 @@ use storefront_contract::{
 
 use crate::{
     catalog::Catalog,
-    limits::charge_limits,
     request::{CheckedRequest, RequestedLine},
 };
 
@@ -59,7 +58,7 @@ pub fn price(request: &CheckedRequest, catalog: &Catalog) -> Result<PricedCart, 
     let lines: Vec<CartLine> =
         request.cart.iter().filter_map(|line| priced(line, catalog)).collect();
     let amount = sum(&lines).ok_or(PricingError::Overflow)?;
-    let (least, most) = charge_limits(catalog.currency());
+    let (least, most) = catalog.currency().charge_limits();
     let money = |amount| Money { amount, currency: catalog.currency() };
     if amount < least {
         return Err(PricingError::TooSmall { amount: money(amount), least: money(least) });

@@ -13,8 +13,6 @@ use storefront_contract::{Currency, Product, product::is_product_id};
 
 pub use file::{CatalogFile, CatalogFileError};
 
-use crate::limits::charge_limits;
-
 /// Most products. The operator's own limit is lower; this one bounds what a file can do to us.
 const PRODUCTS_MAX: usize = 10_000;
 /// Longest name, in characters; Stripe's own limit for product names is 5000 bytes.
@@ -105,7 +103,7 @@ impl Catalog {
 }
 
 fn problem_of(product: &Product, currency: Currency) -> Option<String> {
-    let (_, most) = charge_limits(currency);
+    let (_, most) = currency.charge_limits();
     let step = currency.price_step();
     if !is_product_id(&product.id) {
         Some("an id has 1 to 64 letters, digits, `.`, `_` and `-`".into())

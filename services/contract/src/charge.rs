@@ -1,7 +1,7 @@
-//! The smallest and largest charges that Stripe takes, so that a cart beyond them is refused before
+//! The smallest and largest charges that Stripe takes, so that a price or a cart beyond them is refused before
 //! Stripe is asked (<https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>).
 
-use storefront_contract::Currency;
+use crate::Currency;
 
 /// Smallest charges, in minor units. Of a currency that is not listed any positive amount is tried.
 const MINIMUMS: &[(&str, i64)] = &[
@@ -42,12 +42,14 @@ const MAXIMUMS: &[(&str, i64)] = &[
 ];
 const MAXIMUM: i64 = 99_999_999;
 
-/// Smallest and largest charge in a currency, in minor units, both included.
-pub fn charge_limits(currency: Currency) -> (i64, i64) {
-    let of = |table: &[(&str, i64)]| {
-        table.iter().find(|(code, _)| *code == currency.code()).map(|(_, amount)| *amount)
-    };
-    (of(MINIMUMS).unwrap_or(1), of(MAXIMUMS).unwrap_or(MAXIMUM))
+impl Currency {
+    /// Smallest and largest charge, in minor units, both included.
+    pub fn charge_limits(self) -> (i64, i64) {
+        let of = |table: &[(&str, i64)]| {
+            table.iter().find(|(code, _)| *code == self.code()).map(|(_, amount)| *amount)
+        };
+        (of(MINIMUMS).unwrap_or(1), of(MAXIMUMS).unwrap_or(MAXIMUM))
+    }
 }
 
 #[cfg(test)]
@@ -56,7 +58,7 @@ mod tests {
 
     #[test]
     fn limits_are_those_of_the_currency() {
-        let limits = |code: &str| charge_limits(code.parse().unwrap());
+        let limits = |code: &str| code.parse::<Currency>().unwrap().charge_limits();
         assert_eq!(limits("INR"), (50, 999_999_999));
         assert_eq!(limits("EUR"), (50, 99_999_999));
         assert_eq!(limits("XOF"), (1, 99_999_999));
