@@ -39,12 +39,17 @@ pub struct Manifest {
     pub ignored: Vec<String>,
 }
 
+/// Without the byte order mark that some editors put first, and YAML's reader takes for a document.
+fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// Reads the one Storefront in `text`. `file` is only shown.
 ///
 /// Checked are the YAML itself, names and types of fields, (with the feature `cel`) every rule that the
 /// API server checks on creation, and whether a plan can be made of it.
 pub fn load(file: &str, text: &str) -> Result<Manifest, ManifestError> {
-    let error = |problems| ManifestError::new(file, problems);
+    let (text, error) = (unmarked(text), |problems| ManifestError::new(file, problems));
     let documents = documents::parse(text).map_err(|problem| error(vec![problem]))?;
     let document = only_storefront(&documents).map_err(|problem| error(vec![problem]))?;
     read(text, &documents, document).map_err(error)
@@ -52,7 +57,7 @@ pub fn load(file: &str, text: &str) -> Result<Manifest, ManifestError> {
 
 /// Reads every Storefront in `text`, at least one, with the same checks.
 pub fn load_all(file: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
-    let error = |problems| ManifestError::new(file, problems);
+    let (text, error) = (unmarked(text), |problems| ManifestError::new(file, problems));
     let documents = documents::parse(text).map_err(|problem| error(vec![problem]))?;
     let (mut manifests, mut problems) = (Vec::new(), Vec::new());
     for document in documents.iter().filter(|document| document.is_storefront()) {

@@ -93,6 +93,15 @@ metadata: {name: stripe}
 }
 
 #[test]
+fn a_byte_order_mark_is_passed_over() {
+    let text = "\u{feff}apiVersion: storefront.dev/v1alpha1\r\nkind: Storefront\r\nmetadata: {name: demo}\r\nspec: {payment: {sandbox: {}}}\r\n";
+    manifest::load("shop.yaml", text).unwrap();
+    assert_eq!(manifest::load_all("shop.yaml", text).unwrap().len(), 1);
+    let error = manifest::load("shop.yaml", &text.replace("sandbox", "stripe")).unwrap_err();
+    assert_eq!(error.problems[0].line, Some(4), "{error}");
+}
+
+#[test]
 fn a_manifest_beyond_the_limit_is_not_parsed() {
     let text = "a".repeat(manifest::MAX_BYTES + 1);
     let error = manifest::load("huge.yaml", &text).unwrap_err();
