@@ -4,7 +4,10 @@ mod ask;
 mod story;
 mod text;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::bail;
 use jiff::Timestamp;
@@ -22,6 +25,10 @@ use crate::{
 use story::{Entry, Story, Waiting};
 
 const WAIT: Duration = Duration::from_secs(15);
+/// Groups tell about once a second what they have read: a message younger than this is looked for again before it
+/// is said to be unread.
+const TOLD_WITHIN: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// Most messages of one story: a user may have very many.
 const RECORDS_MAX: usize = 1_000;
 
@@ -31,7 +38,10 @@ pub async fn run(arguments: &TraceArguments) -> anyhow::Result<Exit> {
     let session = brokers.open()?;
     let mut story = Story::new(&arguments.id);
     let records = records(&session, &brokers, arguments, &mut story)?;
-    waiting(&session, &brokers, &records, &mut story)?;
+    let until = Instant::now() + TOLD_WITHIN;
+    while waiting(&session, &brokers, &records, &mut story)? && Instant::now() < until {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
     let client = Client::default();
     ask::orders(&client, arguments, &mut story).await;
     ask::mails(&client, arguments, &mut story).await;
@@ -99,13 +109,16 @@ fn records(
     Ok(records)
 }
 
-/// Which groups have still to read one of the messages.
+/// Which groups have still to read one of the messages. Whether one of these came just now.
 fn waiting(
     session: &Session,
     brokers: &Brokers,
     records: &[Record],
     story: &mut Story,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
+    let fresh = Timestamp::now() - TOLD_WITHIN;
+    let mut is_fresh = false;
+    story.waiting.clear();
     let cluster = session.cluster()?;
     let groups = session.groups(&brokers.scope, &cluster, false)?;
     let mut committed = BTreeMap::new();
@@ -126,6 +139,8 @@ fn waiting(
             // Others skip what is sent back for one of them.
             let only = record.header(headers::REPLAY_GROUP);
             if *next <= record.offset && only.is_none_or(|only| only == group.name) {
+                let read_soon = !group.members.is_empty();
+                is_fresh |= read_soon && record.time.is_some_and(|time| time > fresh);
                 let place = Place {
                     topic: record.topic.clone(),
                     partition: record.partition,
@@ -140,5 +155,5 @@ fn waiting(
             }
         }
     }
-    Ok(())
+    Ok(is_fresh)
 }
