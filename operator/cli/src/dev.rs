@@ -4,6 +4,7 @@
 mod broker;
 mod console;
 mod data;
+mod database;
 mod error;
 mod listen;
 mod ready;
@@ -43,6 +44,9 @@ pub async fn run(arguments: DevArguments) -> Result<(), DevError> {
     let name = manifest.storefront.metadata.name.as_deref().unwrap_or("shop");
     let data = Data::open(&arguments, name)?;
     let without: BTreeSet<_> = arguments.without.iter().copied().collect();
+    if let Some(url) = &arguments.database {
+        database::check_reachable(url).await?;
+    }
     let mut bound = Bound::bind(&arguments, &without).await?;
     let (broker, admin) = Broker::start(&arguments, &data).await?;
     let local = local(&arguments, &manifest, &data, &bound, &broker);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     BrokerArguments, OutputArguments,
-    values::{Unrepeated, http_url, span},
+    values::{Unrepeated, http_url, order_id, span},
 };
 
 pub(super) const GATEWAY: &str = "http://127.0.0.1:8080";
@@ -17,7 +17,7 @@ pub(super) const GATEWAY: &str = "http://127.0.0.1:8080";
 #[derive(Args, Debug)]
 pub struct OrdersArguments {
     /// Ask the shop for this order, with its mail's state [default: list the latest orders].
-    #[arg(value_name = "ORDER")]
+    #[arg(value_name = "ORDER", value_parser = order_id)]
     pub order: Option<Uuid>,
     /// List so many.
     #[arg(long, value_name = "COUNT", default_value_t = 20,

@@ -9,6 +9,7 @@ use clap::{
 };
 use jiff::Timestamp;
 use url::Url;
+use uuid::Uuid;
 
 /// An address to listen on: `HOST:PORT`, or `:PORT` for the loopback interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,13 @@ pub(super) fn database_url(text: &str) -> Result<String, String> {
     } else {
         Err("write postgres://user:password@host/database; without it SQLite is used".into())
     }
+}
+
+pub(super) fn order_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| {
+        "write an order's id, as `storefront orders` lists them; `storefront trace` takes a session or a user, too"
+            .into()
+    })
 }
 
 pub(super) fn http_url(text: &str) -> Result<Url, String> {

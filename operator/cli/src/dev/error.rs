@@ -71,6 +71,12 @@ pub enum DevError {
         #[source]
         source: io::Error,
     },
+    #[error("no PostgreSQL takes connections at {address}: check --database")]
+    NoDatabase {
+        address: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("the topics could not be prepared")]
     Topics(#[source] KafkaError),
     #[error("the topic {topic} could not be prepared")]
@@ -126,6 +132,7 @@ impl DevError {
             Self::CatalogKey { .. } | Self::Catalog(_) => "NoCatalog",
             Self::Broker(error) => error.reason(),
             Self::NoBroker { .. } | Self::Unreachable { .. } => "NoBroker",
+            Self::NoDatabase { .. } => "NoDatabase",
             Self::Topics(_) | Self::Topic { .. } => "Topics",
             Self::Settings { .. } | Self::Changed { .. } => "Settings",
             Self::Stopped { .. } | Self::Ended { .. } => "Stopped",

@@ -82,9 +82,11 @@ fn dev(terminal: &mut Terminal) {
     terminal.run(&["dev", "nowhere.yaml"]);
     terminal.run(&["dev", "wrong.yaml"]);
     let database_url = format!("mysql://shop:{PASSWORD}@localhost/shop");
+    let away = format!("postgres://shop:{PASSWORD}@{NOBODY}/shop");
     for wrong in [
         &["--data", "file"][..],
         &["--database", &database_url],
+        &["--database", &away],
         &["--kafka", NOBODY],
         &["--without", "warehouse"],
         &["--smtp", "mail"],
@@ -111,6 +113,7 @@ fn tools(terminal: &mut Terminal, ready: &Ready) {
         &["topics", "nonsense"][..],
         &["tail", "nonsense"],
         &["tail", "payment-successful", "--from", "yesterday"],
+        &["orders", "12345"],
         &["dlq", "show", "nonsense"],
         &["dlq", "show", "payment-successful.order-service.dlq/0/99"],
         &["dlq", "replay", "payment-successful.order-service.dlq/0/99"],
