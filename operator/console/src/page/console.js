@@ -89,7 +89,9 @@ function figures({ groups, sales }) {
     ([name]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("span"), h("small"))),
     (node, [, value, note, tone]) => {
       const dd = node.lastElementChild;
-      if (dd.className !== (tone ?? "")) dd.className = tone ?? "";
+      // An amount is not to be broken between its digits.
+      const look = [tone, value.length > 11 && "long"].filter(Boolean).join(" ");
+      if (dd.className !== look) dd.className = look;
       set(dd.firstElementChild, value);
       set(dd.lastElementChild, note);
     });
