@@ -104,21 +104,23 @@ impl Service {
         let done = Shutdown::new();
         let opened = async {
             let _done = done.clone().drop_guard();
-            tokio::select! {
-                opened = Database::open(settings, &self.shop, self.id, migrations) => opened.map(Some),
-                () = self.shutdown.cancelled() => Ok(None),
+            let opened = tokio::select! {
+                opened = Database::open(settings, &self.shop, self.id, migrations) => opened.map(Some)?,
+                () = self.shutdown.cancelled() => None,
+            };
+            if opened.is_some() {
+                dependency.up();
             }
+            Ok(opened)
         };
+        // Where a process has several services, its log says whose database.
+        let opened = opened.instrument(self.span());
         let server = Server::new(Limits::default(), HttpMetrics::new());
         let router = Arc::new(Routed(admin::router(self)));
         let served = server.serve(admin, router, &done, ADMIN_STOP_LIMIT);
         let (opened, served) = tokio::join!(opened, served);
         served.map_err(failed)?;
-        let opened = opened.map_err(OpenError::Database)?;
-        if opened.is_some() {
-            dependency.up();
-        }
-        Ok(opened)
+        opened.map_err(OpenError::Database)
     }
 
     /// Serves the admin endpoints, and `router` on the HTTP listener with the runtime's limits,
