@@ -115,9 +115,24 @@ async function mail(shopper) {
   await shopper.look(alone, "mail");
 }
 
+// The console of `storefront dev`, with a group and a message open: wide tables move, the page does not.
+async function overview(shopper) {
+  const { id } = await session(shopper, `console-${shopper.width}@example.com`);
+  await shopper.act(id, "pay");
+  const page = await shopper.arrive();
+  await page.goto(shopper.shop.console);
+  await page.locator("summary", { hasText: "paid ₹" }).first().click();
+  await shopper.look(page, "message");
+  const group = page.locator("#groups tr", { hasText: "email-service" });
+  await group.getByRole("button").first().click();
+  await page.getByRole("cell", { name: /^storefront .*[0-9]$/ }).first().waitFor();
+  await shopper.look(page, "group");
+}
+
 export const STAND_INS = {
   form: { run: form },
   "plain forms": { run: plainForms, widths: [360] },
   inbox: { run: inbox },
+  console: { run: overview },
   mail: { run: mail, widths: [700, 360] },
 };

@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 const SHOP_FLOWS: usize = 29;
 const OTHER_FLOWS: usize = 4;
 const CLOSED_FLOWS: usize = 3;
-const STAND_IN_FLOWS: usize = 7;
+const STAND_IN_FLOWS: usize = 9;
 
 fn node(script: &str) -> Command {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../browser"));
@@ -41,6 +41,7 @@ impl Browser {
             "gateway": shop.ready.gateway,
             "sandbox": shop.ready.sandbox,
             "inbox": shop.ready.inbox,
+            "console": shop.ready.console,
             "catalog": shop.dev.data().join("catalog.json"),
             "pictures": Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser"),
             "chromium": storefront_testkit::chromium()?,
