@@ -71,7 +71,7 @@ impl TraceContext {
 
     /// The header's value.
     pub fn to_traceparent(&self) -> String {
-        self.traceparent().map(char::from).into_iter().collect()
+        String::from_utf8_lossy(&self.traceparent()).into_owned()
     }
 
     /// The header's value, in ASCII.
@@ -85,7 +85,7 @@ impl TraceContext {
 
     /// 32 hexadecimal digits, for logs and for people who ask for help.
     pub fn trace_id(&self) -> String {
-        self.trace_digits().map(char::from).into_iter().collect()
+        String::from_utf8_lossy(&self.trace_digits()).into_owned()
     }
 
     /// The same, in ASCII.

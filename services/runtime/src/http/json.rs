@@ -54,7 +54,10 @@ fn is_json(request: &Request) -> bool {
 
 /// Parses a body, which is an object, as [`Json`] does: for handlers that need its bytes as well.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    if let Ok(Object(read)) = serde_json::from_slice(body) {
+    // What is UTF-8 is found out faster for all of it than for each of its texts.
+    if let Ok(text) = str::from_utf8(body)
+        && let Ok(Object(read)) = serde_json::from_str(text)
+    {
         return Ok(read);
     }
     // Once more, to say where it is wrong: to know that all the while costs as much as reading.

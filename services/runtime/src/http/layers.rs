@@ -17,18 +17,18 @@ use axum::{
     body::to_bytes,
     extract::{MatchedPath, Request},
     response::{IntoResponse, Response},
-    routing::future::RouteFuture,
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Map, Value};
-use tower::{Service, layer::layer_fn, util::MapFutureLayer};
+use tower::{Service, layer::layer_fn};
 use tracing::Instrument;
 
 use super::Exchange;
 use crate::{
     Metrics, Problem, TraceContext,
     metrics::{HttpLabels, HttpMetrics},
+    problem::PROBLEM_JSON,
     trace,
 };
 
@@ -40,18 +40,16 @@ const DETAIL_MAX_BYTES: usize = 1024;
 pub fn finish(router: Router, metrics: &Metrics) -> Router {
     let metrics = metrics.http().clone();
     let observe = layer_fn(move |inner| Observed { inner, metrics: metrics.clone() });
-    let router = router.fallback(not_found).layer(observe);
-    // Which methods a path has, axum says outside of a router's layers only.
-    let name = MapFutureLayer::new(|answer: RouteFuture<Infallible>| async {
-        let Ok(response) = answer.await;
-        Ok::<_, Infallible>(name_methods(response).await)
-    });
-    Router::new().fallback_service(router).layer(name)
+    router.fallback(not_found).layer(observe)
 }
 
-/// Adds to a 405 what is allowed, in words.
-async fn name_methods(response: Response) -> Response {
-    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+/// Adds to a problem that is a 405 what is allowed, in words: which methods a path has, axum says outside of a
+/// router's layers only.
+pub(super) async fn name_methods(response: Response) -> Response {
+    let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED
+        || content_type != Some(PROBLEM_JSON.as_bytes())
+    {
         return response;
     }
     let (mut parts, body) = response.into_parts();
@@ -118,10 +116,9 @@ where
     let path = request.extensions().get::<MatchedPath>();
     let route: Arc<str> = path.map_or("unmatched", MatchedPath::as_str).into();
     let exchange = request.extensions().get::<Exchange>().cloned();
-    let trace_id = context.trace_id();
     let span = tracing::info_span!(
         "request",
-        trace.id = trace_id,
+        trace.id = str::from_utf8(&context.trace_digits()).unwrap_or_default(),
         http.method = method,
         http.route = &*route
     );
@@ -230,7 +227,7 @@ mod tests {
     }
 
     async fn ask(metrics: &Metrics, request: Request) -> (u16, String, String) {
-        let response = router(metrics).oneshot(request).await.unwrap();
+        let response = name_methods(router(metrics).oneshot(request).await.unwrap()).await;
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type").cloned();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();

@@ -3,11 +3,14 @@
 use std::{future::Future, sync::Arc};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-use super::server::{Connection, Handle};
+use super::{
+    layers::name_methods,
+    server::{Connection, Handle},
+};
 
 /// A router as a handler. [`super::finish`] should have wrapped it.
 #[derive(Debug)]
@@ -25,6 +28,12 @@ impl Handle for Routed {
         request.extensions_mut().insert(ConnectInfo(connection.peer));
         request.extensions_mut().insert(connection.exchange.clone());
         let answer = self.0.clone().oneshot(request);
-        async { answer.await.unwrap_or_else(|never| match never {}) }
+        async {
+            let response = answer.await.unwrap_or_else(|never| match never {});
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                return Box::pin(name_methods(response)).await;
+            }
+            response
+        }
     }
 }
