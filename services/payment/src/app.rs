@@ -7,7 +7,6 @@ use futures_util::FutureExt;
 use storefront_contract::{Shop, settings::PaymentSettings};
 use storefront_runtime::{Database, Outbox, Service, TraceContext, http::panic_message, trace};
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use crate::{
     catalog::{CatalogFile, CatalogFileError},
@@ -123,10 +122,13 @@ impl App {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let context = trace::current().unwrap_or_else(TraceContext::new_root);
-        let work = AssertUnwindSafe(trace::scope(context, work)).catch_unwind();
-        let work = self.tasks.track_future(work.instrument(tracing::Span::current()));
-        match SeenThrough::new(work).await {
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let seen = SeenThrough::new(work, &self.tasks);
+        let ended = match trace::current() {
+            Some(_) => seen.await,
+            None => trace::scope(TraceContext::new_root(), seen).await,
+        };
+        match ended {
             Ok(value) => Some(value),
             Err(panic) => {
                 let panic = panic_message(&*panic);

@@ -7,15 +7,19 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use storefront_runtime::{TraceContext, trace};
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
-/// Dropped before its end, it becomes a task.
+/// Dropped before its end, it becomes a task, in the trace and the span in which it was dropped.
 pub struct SeenThrough<F>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
     /// Empty once it has ended.
     work: Option<Pin<Box<F>>>,
+    tasks: TaskTracker,
     runtime: Handle,
 }
 
@@ -23,8 +27,9 @@ impl<F> SeenThrough<F>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
-    pub fn new(work: F) -> Self {
-        Self { work: Some(Box::pin(work)), runtime: Handle::current() }
+    /// `tasks` counts it once it is a task.
+    pub fn new(work: F, tasks: &TaskTracker) -> Self {
+        Self { work: Some(Box::pin(work)), tasks: tasks.clone(), runtime: Handle::current() }
     }
 }
 
@@ -48,14 +53,16 @@ where
 {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.runtime.spawn(work);
+            let context = trace::current().unwrap_or_else(TraceContext::new_root);
+            let work = trace::scope(context, work).in_current_span();
+            self.tasks.spawn_on(work, &self.runtime);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use tokio::sync::{Semaphore, oneshot};
 
@@ -63,23 +70,31 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_waited_for_answers() {
-        assert_eq!(SeenThrough::new(async { 7 }).await, 7);
+        assert_eq!(SeenThrough::new(async { 7 }, &TaskTracker::new()).await, 7);
     }
 
     #[tokio::test]
     async fn what_was_begun_ends_though_nobody_waits() {
         let gate = Arc::new(Semaphore::new(0));
         let (ended, wait) = oneshot::channel();
-        let work = SeenThrough::new({
-            let gate = Arc::clone(&gate);
+        let tasks = TaskTracker::new();
+        let work = {
+            let (gate, tasks) = (Arc::clone(&gate), tasks.clone());
             async move {
-                gate.acquire().await.unwrap().forget();
-                ended.send(()).unwrap();
+                let work = async move {
+                    gate.acquire().await.unwrap().forget();
+                    ended.send(trace::current()).unwrap();
+                };
+                SeenThrough::new(work, &tasks).await;
             }
-        });
-        let gone = tokio::time::timeout(std::time::Duration::ZERO, work).await;
+        };
+        let context = TraceContext::new_root();
+        let gone = tokio::time::timeout(Duration::ZERO, trace::scope(context, work)).await;
         assert!(gone.is_err());
+        assert_eq!(tasks.len(), 1);
         gate.add_permits(1);
-        wait.await.unwrap();
+        assert_eq!(wait.await.unwrap(), Some(context), "it belongs to the same trace");
+        tasks.close();
+        tasks.wait().await;
     }
 }

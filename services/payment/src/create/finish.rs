@@ -34,7 +34,7 @@ pub enum Finished {
 
 impl App {
     /// Has Stripe create the session of a `creating` row, or hears of the one it has created before,
-    /// and stores it.
+    /// and stores it. What is seldom is boxed: each request would have room for it.
     pub(crate) async fn finish_creation(
         &self,
         payment: Payment,
@@ -51,7 +51,7 @@ impl App {
         }
         .prepare();
         let Ok(prepared) = prepared else {
-            return self.refuse(payment, "cart_too_big".into()).await;
+            return Box::pin(self.refuse(payment, "cart_too_big".into())).await;
         };
         let mut payment = payment;
         let mut spent = 0;
@@ -64,7 +64,7 @@ impl App {
                 Err(error @ StripeError::KeySpent { .. }) => {
                     tracing::warn!(payment.id, %error, "Stripe's answer for a key is useless");
                     if !self.payments.next_attempt(&payment.id, payment.attempt).await? {
-                        return self.reread(payment).await;
+                        return Box::pin(self.reread(payment)).await;
                     }
                     payment.attempt += 1;
                     spent += 1;
@@ -74,7 +74,7 @@ impl App {
                 }
                 Err(error) if error.is_permanent() => {
                     tracing::error!(payment.id, %error, "Stripe refuses a session");
-                    return self.refuse(payment, error.code().to_owned()).await;
+                    return Box::pin(self.refuse(payment, error.code().to_owned())).await;
                 }
                 Err(error) => return self.later(payment, error).await,
             }
@@ -105,7 +105,7 @@ impl App {
             check_in_ms: check_in_ms.unwrap_or_default(),
         };
         if !self.payments.open(&payment.id, opened).await? {
-            return self.reread(payment).await;
+            return Box::pin(self.reread(payment)).await;
         }
         failpoint::reach(ServiceId::Payment, Step::SessionStored);
         let (state, session_id) = (State::Open, Some(session_id));

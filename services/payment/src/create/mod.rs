@@ -115,7 +115,8 @@ impl App {
             if earlier.fingerprint != fingerprint {
                 return Err(CreateError::OtherRequest);
             }
-            return self.resume(earlier, deadline).await;
+            // Boxed, as it is seldom: each request would have room for it.
+            return Box::pin(self.resume(earlier, deadline)).await;
         }
         Err(CreateError::Running)
     }

@@ -160,10 +160,11 @@ impl App {
         asker: Asker,
     ) -> Result<Found, Arc<FulfilError>> {
         let (app, id) = (self.clone(), id.clone());
-        let work = async move {
+        // Boxed, as it is large and goes through several hands.
+        let work = Box::pin(async move {
             let serves = |answer: &Shared| serves(asker, answer);
             app.fulfilling.flights.ask(&id, serves, || app.ask(&id, asker)).await
-        };
+        });
         self.see_through(work).await.unwrap_or_else(|| Err(Arc::new(FulfilError::Lost)))
     }
 
