@@ -1,10 +1,18 @@
 //! The secrets that payment holds: Stripe's API key and the webhooks' signing secrets. Both are files,
-//! looked at for each use, so that a rotation needs no restart. Nothing here is ever printed.
+//! looked at again and again, so that a rotation needs no restart. Nothing here is ever printed.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
+use http::HeaderValue;
 use storefront_contract::settings::StripeSettings;
 use storefront_runtime::{Secret, SecretError, SecretFile};
+
+/// How old the last look at the API key's file may be. A key that Stripe refuses is looked at once more before that.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Which half of a Stripe account: play money or real money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +57,15 @@ pub struct KeyFile {
     file: SecretFile,
     sandbox: bool,
     tls: bool,
+    /// And when it was looked at.
+    last: Mutex<Option<(ApiKey, Instant)>>,
 }
 
 /// A key that may be used.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    pub secret: Secret,
+    /// The header `Authorization`, which nobody prints.
+    pub authorization: HeaderValue,
     pub mode: Mode,
 }
 
@@ -64,18 +75,42 @@ impl KeyFile {
             file: SecretFile::new(&settings.api_key_file),
             sandbox: settings.sandbox,
             tls: settings.api_base.scheme() == "https",
+            last: Mutex::default(),
         }
     }
 
+    /// The key as it is now, or was at most half a second ago.
+    pub fn current(&self) -> Result<ApiKey, KeyError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((key, looked)) = &*last
+            && looked.elapsed() < LOOK_AGAIN
+        {
+            return Ok(key.clone());
+        }
+        let key = self.read()?;
+        *last = Some((key.clone(), Instant::now()));
+        Ok(key)
+    }
+
+    /// Stripe refuses this key. Whether the file has another one by now.
+    pub fn has_other_than(&self, refused: &ApiKey) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.current().is_ok_and(|key| key != *refused)
+    }
+
     /// The key as it is now. The same rules hold at the start and after a rotation.
-    pub fn read(&self) -> Result<ApiKey, KeyError> {
+    fn read(&self) -> Result<ApiKey, KeyError> {
         let secret = self.file.read().map_err(KeyError::File)?;
         let mode = mode_of(secret.expose()).ok_or(KeyError::Form)?;
         match mode {
-            Mode::Live if self.sandbox => Err(KeyError::LiveInSandbox),
-            Mode::Live if !self.tls => Err(KeyError::LiveWithoutTls),
-            _ => Ok(ApiKey { secret, mode }),
+            Mode::Live if self.sandbox => return Err(KeyError::LiveInSandbox),
+            Mode::Live if !self.tls => return Err(KeyError::LiveWithoutTls),
+            _ => {}
         }
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
+            .map_err(|_| KeyError::Form)?;
+        authorization.set_sensitive(true);
+        Ok(ApiKey { authorization, mode })
     }
 }
 
@@ -160,6 +195,29 @@ mod tests {
         assert_eq!(key("sk_test_4eC3 9HqL", stripe, false), Err("KeyMalformed"));
         assert_eq!(key("sk_test_xxx", stripe, false), Err("SecretPlaceholder"));
         assert_eq!(key("\n", stripe, false), Err("SecretEmpty"));
+    }
+
+    #[test]
+    fn a_key_that_is_refused_is_looked_at_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api-key");
+        let write = |text: &str| fs::write(&path, text).unwrap();
+        let file = KeyFile {
+            file: SecretFile::new(&path),
+            sandbox: true,
+            tls: false,
+            last: Mutex::default(),
+        };
+        assert_eq!(file.current().unwrap_err().reason(), "SecretUnreadable");
+        write("sk_test_old");
+        let old = file.current().unwrap();
+        assert_eq!(old.authorization.to_str().ok(), Some("Bearer sk_test_old"));
+        assert!(!format!("{old:?}").contains("old"), "{old:?}");
+        write("sk_test_newer");
+        assert!(file.has_other_than(&old));
+        let newer = file.current().unwrap();
+        assert_eq!(newer.authorization.to_str().ok(), Some("Bearer sk_test_newer"));
+        assert!(!file.has_other_than(&newer));
     }
 
     #[test]

@@ -46,8 +46,12 @@ impl StripeError {
 
     /// The request itself is at fault: the same one never succeeds.
     pub fn is_permanent(&self) -> bool {
-        // 401 and 403 are of the key: another one, put into the file, heals them.
         matches!(self, Self::Refused { status: 400 | 402 | 404 | 405 | 413 | 422, .. })
+    }
+
+    /// The key is at fault: another one, put into the file, heals it.
+    pub fn is_of_the_key(&self) -> bool {
+        matches!(self, Self::Refused { status: 401 | 403, .. })
     }
 
     /// Stripe's word for what is wrong.

@@ -57,7 +57,7 @@ impl Stripe {
         metrics: Metrics,
     ) -> Result<Self, KeyError> {
         let key = KeyFile::new(settings);
-        key.read()?;
+        key.current()?;
         Ok(Self {
             transport,
             key,
@@ -69,7 +69,7 @@ impl Stripe {
 
     /// Which half of the account the key opens.
     pub fn mode(&self) -> Result<Mode, KeyError> {
-        self.key.read().map(|key| key.mode)
+        self.key.current().map(|key| key.mode)
     }
 
     /// Creates a session, or hears again of the one that this idempotency key has made before.
@@ -132,7 +132,7 @@ impl Stripe {
         };
         for attempt in 0..retry::ATTEMPTS_MAX {
             let left = deadline.saturating_duration_since(Instant::now());
-            let key = self.key.read().map_err(StripeError::Key)?;
+            let key = self.key.current().map_err(StripeError::Key)?;
             let limit = self.timeout.min(left);
             let heard = self.transport.send(prepared, &key, idempotency_key, limit).await;
             let (next, error) = match heard {
@@ -140,7 +140,13 @@ impl Stripe {
                 Ok(answer) if (200..300).contains(&answer.status) => {
                     return self.take(prepared.call, &answer);
                 }
-                Ok(answer) => judge(&answer, attempt),
+                Ok(answer) => match judge(&answer, attempt) {
+                    // It was rotated between two looks at its file.
+                    (_, error) if error.is_of_the_key() && self.key.has_other_than(&key) => {
+                        (Next::Again(Duration::ZERO), error)
+                    }
+                    judged => judged,
+                },
             };
             self.metrics.stripe_call(prepared.call, error.reason());
             match next {
@@ -158,8 +164,12 @@ impl Stripe {
         call: &'static str,
         answer: &Answer,
     ) -> Result<T, StripeError> {
-        let read = serde_json::from_slice(&answer.body)
-            .map_err(|error| StripeError::Malformed(error.into()));
+        // What is UTF-8 is found out faster for all of it than for each of its texts.
+        let read = match str::from_utf8(&answer.body) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(&answer.body),
+        };
+        let read = read.map_err(|error| StripeError::Malformed(error.into()));
         self.metrics.stripe_call(call, read.as_ref().map_or_else(StripeError::reason, |_| "ok"));
         read
     }
@@ -195,4 +205,59 @@ fn judge(answer: &Answer, attempt: u32) -> (Next, StripeError) {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use axum::{Router, routing::post};
+    use http::{StatusCode, header::AUTHORIZATION};
+
+    use super::*;
+
+    /// A Stripe that takes one key, and answers with a session.
+    async fn start(key: &'static str) -> String {
+        let answer = async move |headers: HeaderMap| {
+            let is_known = headers[AUTHORIZATION] == format!("Bearer {key}");
+            let status = if is_known { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            (status, r#"{"id": "cs_test_1"}"#)
+        };
+        let router = Router::new().route("/v1/checkout/sessions", post(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, router).into_future());
+        base
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_rotated_between_two_looks_fails_no_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("api-key");
+        fs::write(&file, "sk_test_old").unwrap();
+        let settings = StripeSettings {
+            api_base: start("sk_test_newer").await.parse().unwrap(),
+            ca_file: None,
+            api_key_file: file.clone(),
+            webhook_secret_files: vec![],
+            timeout_ms: 10_000,
+            sandbox: true,
+            webhook_tolerance_s: 300,
+        };
+        let transport = Transport::new(&settings).unwrap();
+        let stripe = Stripe::new(&settings, transport, Metrics::default()).unwrap();
+        let prepared = Prepared {
+            call: "create_session",
+            target: "/v1/checkout/sessions".into(),
+            form: Some("mode=payment".into()),
+        };
+        let create = async || {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            let created = stripe.create(&prepared, "key-1", deadline).await;
+            created.map(|session| session.id).map_err(|error| error.reason())
+        };
+        assert_eq!(create().await, Err("unauthorized"));
+        fs::write(&file, "sk_test_newer").unwrap();
+        assert_eq!(create().await, Ok("cs_test_1".to_owned()));
+    }
 }

@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -32,7 +32,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Shorter than the minute after which Stripe's edge closes idle connections.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 const IDLE_CONNECTIONS_MAX: usize = 64;
-const USER_AGENT: &str = concat!("storefront-payment/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("storefront-payment/", env!("CARGO_PKG_VERSION")));
+const VERSION: HeaderName = HeaderName::from_static("stripe-version");
+const VERSION_READ: HeaderValue = HeaderValue::from_static(API_VERSION);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Ours, and `Host`.
+const HEADERS_USUAL: usize = 6;
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// Stripe's answer, of any status.
@@ -125,26 +131,28 @@ impl Transport {
         key: &ApiKey,
         idempotency_key: Option<&str>,
     ) -> Result<Request<Full<Bytes>>, StripeError> {
-        let malformed = |error: http::Error| StripeError::Malformed(error.into());
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", key.secret.expose()))
+        let uri = Uri::try_from(format!("{}{}", self.base, prepared.target))
             .map_err(|error| StripeError::Malformed(error.into()))?;
-        authorization.set_sensitive(true);
-        let mut request = Request::builder()
-            .uri(format!("{}{}", self.base, prepared.target))
-            .header(header::AUTHORIZATION, authorization)
-            .header(header::USER_AGENT, USER_AGENT)
-            .header("stripe-version", API_VERSION);
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = uri;
+        if let Some(form) = &prepared.form {
+            *request.method_mut() = Method::POST;
+            *request.body_mut() = Full::from(form.clone());
+        }
+        let headers = request.headers_mut();
+        headers.reserve(HEADERS_USUAL);
+        headers.insert(header::AUTHORIZATION, key.authorization.clone());
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        headers.insert(VERSION, VERSION_READ);
         if let Some(key) = idempotency_key {
-            request = request.header("idempotency-key", key);
+            let key =
+                HeaderValue::try_from(key).map_err(|error| StripeError::Malformed(error.into()))?;
+            headers.insert(IDEMPOTENCY_KEY, key);
         }
-        match &prepared.form {
-            None => request.method(Method::GET).body(Full::default()),
-            Some(form) => request
-                .method(Method::POST)
-                .header(header::CONTENT_TYPE, FORM)
-                .body(Full::from(form.clone())),
+        if prepared.form.is_some() {
+            headers.insert(header::CONTENT_TYPE, FORM);
         }
-        .map_err(malformed)
+        Ok(request)
     }
 }
 
