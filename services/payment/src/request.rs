@@ -1,8 +1,6 @@
 //! What `POST /payment` may ask for: shape, limits, and the fingerprint by which a repeated request is
 //! known. Pure; knows no prices.
 
-use std::fmt::Write as _;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -177,13 +175,9 @@ impl CheckedRequest {
         for line in &self.cart {
             part(line.id.as_bytes());
             part(&line.quantity.to_be_bytes());
-            part(&line.price.map(i64::to_be_bytes).map_or_else(Vec::new, Vec::from));
+            part(line.price.map(i64::to_be_bytes).as_ref().map_or(&[], |bytes| &bytes[..]));
         }
-        let mut text = String::with_capacity(64);
-        for byte in hash.finalize() {
-            write!(text, "{byte:02x}").ok();
-        }
-        text
+        hex::encode(hash.finalize())
     }
 }
 

@@ -18,7 +18,7 @@ use stripe_checkout::{
     },
 };
 use stripe_core::event::ListEvent;
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::session_id::SessionId;
 
@@ -60,44 +60,56 @@ impl NewSession<'_> {
     /// no tax, no adjustable quantities, no adaptive pricing.
     pub fn prepare(&self) -> Result<Prepared, CartError> {
         let lines = self.cart.iter().map(|line| (line.id.as_str(), line.quantity));
-        let mut metadata = cart::compact(lines)?;
-        metadata.insert("shop".into(), self.shop.id().into());
-        metadata.insert("userId".into(), self.user_id.into());
-
+        let cart = cart::compact(lines)?;
         let (call, target) = ("create_session", "/v1/checkout/sessions".to_owned());
-        Ok(Prepared { call, target, form: Some(self.form(&metadata)) })
+        Ok(Prepared { call, target, form: Some(self.form(&cart)) })
     }
 
     /// The fields in an order that never changes: the same call must be the same bytes. Written by hand, as
     /// the typed request keeps metadata in a `HashMap`, and costs more than the rest of a checkout's form;
-    /// a test holds this against it.
-    fn form(&self, metadata: &BTreeMap<String, String>) -> String {
-        let public_url = self.public_url;
+    /// a test holds this against it. Names are encoded here already.
+    fn form(&self, cart: &BTreeMap<String, String>) -> String {
         let currency = self.currency.to_stripe();
-        let mut form = Serializer::new(String::with_capacity(FORM_USUAL_BYTES));
-        form.append_pair("adaptive_pricing[enabled]", "false")
-            .append_pair("cancel_url", &format!("{public_url}/?{NOTICE}={}", Notice::Cancelled))
-            .append_pair("client_reference_id", self.payment_id);
+        let mut form = String::with_capacity(FORM_USUAL_BYTES);
+        form.push_str("adaptive_pricing%5Benabled%5D=false&cancel_url=");
+        append(&mut form, "", self.public_url);
+        form.push_str("%2F%3F");
+        form.push_str(NOTICE);
+        form.push_str("%3D");
+        form.push_str(Notice::Cancelled.name());
+        append(&mut form, "&client_reference_id=", self.payment_id);
         if let Some(email) = self.email {
-            form.append_pair("customer_email", email);
+            append(&mut form, "&customer_email=", email);
         }
         for (index, line) in self.cart.iter().enumerate() {
+            let item = format!("&line_items%5B{index}%5D");
             let mut append = |name: &str, value: &str| {
-                form.append_pair(&format!("line_items[{index}]{name}"), value);
+                form.push_str(&item);
+                append(&mut form, name, value);
             };
-            append("[price_data][currency]", &currency);
-            append("[price_data][product_data][metadata][id]", &line.id);
-            append("[price_data][product_data][name]", &line.name);
-            append("[price_data][unit_amount]", &line.price.to_string());
-            append("[quantity]", &line.quantity.to_string());
+            append("%5Bprice_data%5D%5Bcurrency%5D=", &currency);
+            append("%5Bprice_data%5D%5Bproduct_data%5D%5Bmetadata%5D%5Bid%5D=", &line.id);
+            append("%5Bprice_data%5D%5Bproduct_data%5D%5Bname%5D=", &line.name);
+            append("%5Bprice_data%5D%5Bunit_amount%5D=", &line.price.to_string());
+            append("%5Bquantity%5D=", &line.quantity.to_string());
         }
-        let success_url = format!("{public_url}/success?session_id={{CHECKOUT_SESSION_ID}}");
-        form.append_pair("mode", "payment").append_pair("success_url", &success_url);
-        for (key, value) in metadata {
-            form.append_pair(&format!("metadata[{key}]"), value);
+        append(&mut form, "&mode=payment&success_url=", self.public_url);
+        form.push_str("%2Fsuccess%3Fsession_id%3D%7BCHECKOUT_SESSION_ID%7D");
+        for (key, value) in cart {
+            form.push_str("&metadata%5B");
+            append(&mut form, key, "");
+            append(&mut form, "%5D=", value);
         }
-        form.finish()
+        append(&mut form, "&metadata%5Bshop%5D=", self.shop.id());
+        append(&mut form, "&metadata%5BuserId%5D=", self.user_id);
+        form
     }
+}
+
+/// What is encoded already, and what is not.
+fn append(form: &mut String, encoded: &str, value: &str) {
+    form.push_str(encoded);
+    form.extend(byte_serialize(value.as_bytes()));
 }
 
 /// `GET /v1/checkout/sessions/{id}`, with the payment behind it: only that tells a delayed payment
