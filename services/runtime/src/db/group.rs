@@ -4,19 +4,23 @@
 
 use std::{
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 use super::error::{DatabaseError, Kind};
 
 /// Most callers of one statement: its parameters stay small, and nobody waits for a large one.
 const GROUP_MAX: usize = 64;
-/// After this time a caller does not wait for the statement under way any more: its connection may be one of
-/// those that are dead without a word. Those who have gathered go on another one.
+/// After this time nobody waits for the statement under way any more: its connection may be one of those that are
+/// dead without a word. Those who have gathered go on another one.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 type Run<T, R> = Box<dyn Fn(Vec<T>) -> Answers<R> + Send + Sync>;
@@ -44,7 +48,11 @@ impl<T, R> Clone for Group<T, R> {
     }
 }
 
-impl<T: Send + 'static, R: Send + 'static> Group<T, R> {
+impl<T, R> Group<T, R>
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
     /// `run` answers each item, in their order.
     pub fn new(run: impl Fn(Vec<T>) -> Answers<R> + Send + Sync + 'static) -> Self {
         let gathered = Mutex::new(Gathered { waiting: Vec::new(), served: false });
@@ -56,84 +64,100 @@ impl<T: Send + 'static, R: Send + 'static> Group<T, R> {
     ///
     /// A caller that goes away meanwhile leaves its item: it is taken all the same.
     pub async fn take(&self, item: T) -> Answer<R> {
-        let (sender, mut receiver) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let serve = {
             let mut gathered = self.0.lock();
             gathered.waiting.push((item, sender));
             !mem::replace(&mut gathered.served, true)
         };
         if serve {
-            let mut served = Served(Some(Arc::clone(&self.0)));
-            tokio::spawn(async move {
-                if let Some(inner) = &served.0 {
-                    inner.serve(true).await;
-                }
-                served.0.take();
-            });
+            tokio::spawn(Arc::clone(&self.0).serve());
         }
-        let in_time = tokio::time::timeout(PATIENCE, &mut receiver).await;
-        let answer = if let Ok(answer) = in_time {
-            answer
-        } else {
-            let inner = Arc::clone(&self.0);
-            tokio::spawn(async move { inner.serve(false).await });
-            receiver.await
-        };
         // Without an answer, `run` has panicked.
-        answer.unwrap_or(Ok(None))
+        receiver.await.unwrap_or(Ok(None))
     }
 }
 
-/// Serving that has not come to its end: when it is dropped, `run` has panicked, and the next caller begins anew.
-struct Served<T, R>(Option<Arc<Inner<T, R>>>);
+/// The part of the one who serves. When it is dropped, be it that `run` has panicked, the next one takes it.
+struct Serving<T, R>(Arc<Inner<T, R>>)
+where
+    T: Send + 'static,
+    R: Send + 'static;
 
-impl<T, R> Drop for Served<T, R> {
+impl<T, R> Drop for Serving<T, R>
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
     fn drop(&mut self) {
-        if let Some(inner) = &self.0 {
-            inner.lock().served = false;
+        let mut gathered = self.0.lock();
+        // Nobody waits: whoever comes next serves. Or the program ends.
+        match Handle::try_current() {
+            Ok(runtime) if !gathered.waiting.is_empty() => {
+                runtime.spawn(Arc::clone(&self.0).serve());
+            }
+            _ => gathered.served = false,
         }
     }
 }
 
-impl<T, R> Inner<T, R> {
+impl<T, R> Inner<T, R>
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
     fn lock(&self) -> MutexGuard<'_, Gathered<T, R>> {
         // Nothing here can panic half-way through a change.
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Statement after statement, until nobody waits; `last` says so to those who come then.
-    async fn serve(&self, last: bool) {
+    fn next(&self) -> Vec<(T, oneshot::Sender<Answer<R>>)> {
+        let mut gathered = self.lock();
+        let count = gathered.waiting.len().min(GROUP_MAX);
+        gathered.waiting.drain(..count).collect()
+    }
+
+    /// Statement after statement, until nobody waits, or until one takes too long: then another one serves.
+    async fn serve(self: Arc<Self>) {
+        let serving = Serving(Arc::clone(&self));
+        let mut patience = pin!(sleep(PATIENCE));
         loop {
-            let group = {
-                let mut gathered = self.lock();
-                let count = gathered.waiting.len().min(GROUP_MAX);
-                if count == 0 && last {
-                    gathered.served = false;
-                }
-                gathered.waiting.drain(..count).collect::<Vec<_>>()
-            };
+            let group = self.next();
             if group.is_empty() {
                 return;
             }
             let (items, senders): (Vec<T>, Vec<_>) = group.into_iter().unzip();
-            // Who has gone away needs no answer.
-            match (self.run)(items).await {
-                Ok(answers) => {
-                    for (sender, answer) in senders.into_iter().zip(answers) {
-                        let _ = sender.send(Ok(Some(answer)));
-                    }
+            let mut running = (self.run)(items);
+            patience.as_mut().reset(Instant::now() + PATIENCE);
+            tokio::select! {
+                biased;
+                answers = &mut running => answer(senders, answers),
+                () = &mut patience => {
+                    drop(serving);
+                    return answer(senders, running.await);
                 }
-                Err(error) if matches!(error.kind(), Kind::Data | Kind::Broken) => {
-                    for sender in senders {
-                        let _ = sender.send(Ok(None));
-                    }
-                }
-                Err(error) => {
-                    let error = Arc::new(error);
-                    for sender in senders {
-                        let _ = sender.send(Err(DatabaseError::Shared(Arc::clone(&error))));
-                    }
-                }
+            }
+        }
+    }
+}
+
+/// Who has gone away needs no answer.
+fn answer<R>(senders: Vec<oneshot::Sender<Answer<R>>>, answers: Result<Vec<R>, DatabaseError>) {
+    match answers {
+        Ok(answers) => {
+            for (sender, answer) in senders.into_iter().zip(answers) {
+                let _ = sender.send(Ok(Some(answer)));
+            }
+        }
+        Err(error) if matches!(error.kind(), Kind::Data | Kind::Broken) => {
+            for sender in senders {
+                let _ = sender.send(Ok(None));
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for sender in senders {
+                let _ = sender.send(Err(DatabaseError::Shared(Arc::clone(&error))));
             }
         }
     }
@@ -232,13 +256,28 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_panic_it_goes_on() {
-        let group = Group::<u32, u32>::new(|items| {
+        let gate = Arc::new(Semaphore::new(0));
+        let opened = Arc::clone(&gate);
+        let group = Group::<u32, u32>::new(move |items| {
+            let gate = Arc::clone(&gate);
             Box::pin(async move {
+                gate.acquire().await.unwrap().forget();
                 assert!(!items.contains(&13), "a bug");
                 Ok(items)
             })
         });
-        assert_eq!(group.take(13).await.unwrap(), None);
-        assert_eq!(group.take(1).await.unwrap(), Some(1));
+        let take = |item| {
+            let group = group.clone();
+            tokio::spawn(async move { group.take(item).await.unwrap() })
+        };
+        let unlucky = take(13);
+        tokio::task::yield_now().await;
+        // This one waits for the statement that will panic.
+        let next = take(1);
+        tokio::task::yield_now().await;
+        opened.add_permits(3);
+        assert_eq!(unlucky.await.unwrap(), None);
+        assert_eq!(next.await.unwrap(), Some(1));
+        assert_eq!(take(2).await.unwrap(), Some(2));
     }
 }

@@ -146,12 +146,13 @@ impl PostgresPool {
         }
     }
 
-    /// One from sqlx, which has it or makes it.
+    /// One from sqlx, which has it or makes it. Boxed, as it is large and seldom, and part of each statement.
     async fn borrow(
         &self,
         deadline: tokio::time::Instant,
     ) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        timeout_at(deadline, self.pool.acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        let acquired = Box::pin(timeout_at(deadline, self.pool.acquire()));
+        acquired.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
     fn pooled(
