@@ -5,8 +5,9 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -14,8 +15,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The keys of Kafka's requests `Fetch` and `JoinGroup` (<https://kafka.apache.org/protocol#protocol_api_keys>).
+/// The keys of Kafka's requests `Fetch`, `ListOffsets` and `JoinGroup` (<https://kafka.apache.org/protocol#protocol_api_keys>).
 const FETCH: [u8; 2] = [0, 1];
+const LIST_OFFSETS: [u8; 2] = [0, 2];
 const JOIN_GROUP: [u8; 2] = [0, 11];
 /// Larger than any request of a client of ours.
 const REQUEST_MAX_BYTES: usize = 64 << 20;
@@ -26,6 +28,8 @@ pub struct Mute {
     address: SocketAddr,
     /// How many more connections stay unheard in their wish to fetch, from their first one on.
     silenced: Arc<AtomicUsize>,
+    /// How late the broker hears a question for the beginning or the end of a log.
+    late_ms: Arc<AtomicU64>,
 }
 
 impl Mute {
@@ -33,17 +37,18 @@ impl Mute {
     pub async fn listen() -> anyhow::Result<(Self, TcpListener)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        Ok((Self { address, silenced: Arc::default() }, listener))
+        let (silenced, late_ms) = (Arc::default(), Arc::default());
+        Ok((Self { address, silenced, late_ms }, listener))
     }
 
     /// Carries what comes to a broker (`host:port`).
     pub fn carry(&self, listener: TcpListener, broker: String) {
-        let silenced = Arc::clone(&self.silenced);
+        let mute = self.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (broker, silenced) = (broker.clone(), Arc::clone(&silenced));
+                let (broker, mute) = (broker.clone(), mute.clone());
                 // Nobody waits for a connection's end.
-                tokio::spawn(async move { carry(client, &broker, &silenced).await.ok() });
+                tokio::spawn(async move { mute.carry_one(client, &broker).await.ok() });
             }
         });
     }
@@ -62,36 +67,48 @@ impl Mute {
     pub fn left(&self) -> usize {
         self.silenced.load(Ordering::SeqCst)
     }
-}
 
-async fn carry(client: TcpStream, broker: &str, silenced: &AtomicUsize) -> anyhow::Result<()> {
-    let broker = TcpStream::connect(broker).await?;
-    client.set_nodelay(true)?;
-    broker.set_nodelay(true)?;
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_broker, mut to_broker) = broker.into_split();
-    let answers = async { Ok(tokio::io::copy(&mut from_broker, &mut to_client).await.map(drop)?) };
-    let requests = async {
-        let mut mute = false;
-        loop {
-            let length = usize::try_from(from_client.read_u32().await?)?;
-            anyhow::ensure!(length <= REQUEST_MAX_BYTES, "no request of Kafka's");
-            let mut request = vec![0; length];
-            from_client.read_exact(&mut request).await?;
-            if request.starts_with(&FETCH) || request.starts_with(&JOIN_GROUP) {
-                let less = |left: usize| left.checked_sub(1);
-                mute =
-                    mute || silenced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
-                if mute {
-                    continue;
+    /// From now on, the broker hears so late who asks for the beginning or the end of a log, and whatever that
+    /// connection says after it.
+    pub fn delay_offsets(&self, by: Duration) {
+        self.late_ms.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    async fn carry_one(&self, client: TcpStream, broker: &str) -> anyhow::Result<()> {
+        let broker = TcpStream::connect(broker).await?;
+        client.set_nodelay(true)?;
+        broker.set_nodelay(true)?;
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_broker, mut to_broker) = broker.into_split();
+        let answers =
+            async { Ok(tokio::io::copy(&mut from_broker, &mut to_client).await.map(drop)?) };
+        let requests = async {
+            let mut mute = false;
+            loop {
+                let length = usize::try_from(from_client.read_u32().await?)?;
+                anyhow::ensure!(length <= REQUEST_MAX_BYTES, "no request of Kafka's");
+                let mut request = vec![0; length];
+                from_client.read_exact(&mut request).await?;
+                if request.starts_with(&FETCH) || request.starts_with(&JOIN_GROUP) {
+                    let less = |left: usize| left.checked_sub(1);
+                    let silenced = &self.silenced;
+                    mute = mute
+                        || silenced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+                    if mute {
+                        continue;
+                    }
                 }
+                if request.starts_with(&LIST_OFFSETS) {
+                    let late = Duration::from_millis(self.late_ms.load(Ordering::SeqCst));
+                    tokio::time::sleep(late).await;
+                }
+                to_broker.write_all(&u32::try_from(length)?.to_be_bytes()).await?;
+                to_broker.write_all(&request).await?;
             }
-            to_broker.write_all(&u32::try_from(length)?.to_be_bytes()).await?;
-            to_broker.write_all(&request).await?;
+        };
+        tokio::select! {
+            result = requests => result,
+            result = answers => result,
         }
-    };
-    tokio::select! {
-        result = requests => result,
-        result = answers => result,
     }
 }

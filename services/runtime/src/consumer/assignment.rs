@@ -1,7 +1,11 @@
 //! What this member of the group owns, and where it stands in each partition. Decides for each record
 //! whether it is ours, new, and of the log we believe to read. Pure.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use storefront_contract::Topic;
 
@@ -13,6 +17,10 @@ pub(crate) struct Place {
     pub topic: Topic,
     pub partition: i32,
 }
+
+/// How long after a seek librdkafka may still be led elsewhere: a request waits for an answer for a minute
+/// (`socket.timeout.ms`), and is then made again.
+const SETTLED: Duration = Duration::from_secs(150);
 
 /// Partitions by their topics' names on the broker.
 pub(crate) type Names = Vec<(Arc<str>, i32)>;
@@ -29,6 +37,8 @@ pub(crate) struct Slot {
     pub blocked_until: Option<Instant>,
     /// The offset after the log's last record, as far as the broker has told.
     pub end: Option<i64>,
+    /// When librdkafka was last told where to read.
+    pub sought_at: Instant,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +66,8 @@ pub(crate) struct Position {
     pub verify: Option<String>,
     /// Nothing was read of this log yet, so that a start at a later record is no gap.
     pub fresh: bool,
+    /// A record behind a gap that nothing explains: what is there is read again, to see whether it is the next one.
+    pub doubted: Option<i64>,
 }
 
 /// What to do with a record.
@@ -76,7 +88,7 @@ impl From<Claim> for Position {
     fn from(claim: Claim) -> Self {
         let Claim { next_offset: stored, epoch, generation, fingerprint: verify } = claim;
         let fresh = verify.is_none();
-        Self { epoch, generation, stored, read: stored, verify, fresh }
+        Self { epoch, generation, stored, read: stored, verify, fresh, doubted: None }
     }
 }
 
@@ -114,10 +126,28 @@ impl Position {
     }
 }
 
+impl Position {
+    /// Whether the record at `offset`, which came in place of the one at `from`, has to come once more before it is
+    /// believed. It was admitted; now it was not.
+    pub(crate) fn doubts(&mut self, from: i64, offset: i64) -> bool {
+        if self.doubted.take() == Some(offset) {
+            return false;
+        }
+        (self.doubted, self.read) = (Some(offset), from);
+        true
+    }
+}
+
 impl Slot {
     pub(crate) fn new(name: Arc<str>) -> Self {
         let state = State::Wanted { restart: false, not_before: None };
-        Self { name, state, is_paused: false, blocked_until: None, end: None }
+        let sought_at = Instant::now();
+        Self { name, state, is_paused: false, blocked_until: None, end: None, sought_at }
+    }
+
+    /// Whether answers to questions from before the last seek may still come.
+    pub(crate) fn is_unsettled(&self, now: Instant) -> bool {
+        now.duration_since(self.sought_at) < SETTLED
     }
 
     pub(crate) fn position(&self) -> Option<&Position> {
@@ -238,6 +268,23 @@ mod tests {
         let mut position = position(5, Some("d"));
         assert_eq!(position.admit(9, mark("i")), Admission::TakeAfterGap { from: 5 });
         assert_eq!(position.admit(10, mark("j")), Admission::Take);
+    }
+
+    #[test]
+    fn what_comes_behind_a_gap_twice_is_believed() {
+        let mut position = position(5, Some("d"));
+        assert_eq!(position.admit(9, mark("i")), Admission::TakeAfterGap { from: 5 });
+        assert!(position.doubts(5, 9));
+        // The next ones were read along with it.
+        assert_eq!(position.admit(10, mark("j")), Admission::TakeAfterGap { from: 5 });
+        assert!(position.doubts(5, 10));
+        // Read again from there.
+        assert_eq!(position.admit(5, mark("e")), Admission::Take);
+        assert_eq!(position.admit(7, mark("g")), Admission::TakeAfterGap { from: 6 });
+        assert!(position.doubts(6, 7));
+        assert_eq!(position.admit(7, mark("g")), Admission::TakeAfterGap { from: 6 });
+        assert!(!position.doubts(6, 7));
+        assert_eq!(position.admit(8, mark("h")), Admission::Take);
     }
 
     #[test]

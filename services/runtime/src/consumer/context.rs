@@ -34,6 +34,11 @@ use crate::{
 /// and the loop goes on asking.
 const CLAIM_LIMIT: Duration = Duration::from_secs(10);
 
+/// Where a partition starts that is not claimed yet. It is paused at once, so that nothing is read from there; but it
+/// has to be a number. A place that a broker has to be asked for (the end, the beginning) is asked for again by librdkafka
+/// when the answer comes after a seek, and then it goes there: `rd_kafka_toppar_handle_Offset`.
+const UNCLAIMED: Offset = Offset::Offset(0);
+
 /// Shared by the loop and librdkafka's callbacks, which run on the same thread.
 pub(crate) struct Context {
     pub assignment: Mutex<Assignment>,
@@ -93,6 +98,7 @@ impl Context {
             if let Some(slot) = assignment.slots.get_mut(&place) {
                 starts.push((name, place.partition, position.start()));
                 slot.state = State::Owned(position);
+                slot.sought_at = now;
             }
         }
         Ok(starts)
@@ -112,8 +118,7 @@ impl Context {
         for element in list.elements() {
             let (topic, partition) = (element.topic(), element.partition());
             let start = starts.iter().find(|(name, p, _)| **name == *topic && *p == partition);
-            // One that is not claimed is paused at once; where it would start does not matter.
-            let offset = start.map_or(Offset::End, |(.., offset)| steer::start_offset(*offset));
+            let offset = start.map_or(UNCLAIMED, |(.., offset)| steer::start_offset(*offset));
             with_offsets.add_partition_offset(topic, partition, offset).ok();
         }
         let result = match client.rebalance_protocol() {

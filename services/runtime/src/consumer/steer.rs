@@ -84,6 +84,7 @@ pub(crate) fn unblock(client: &Client) {
     for (place, slot) in &mut assignment.slots {
         if slot.blocked_until.is_some_and(|until| until <= now) {
             slot.blocked_until = None;
+            slot.sought_at = now;
             let name = Arc::clone(&slot.name);
             if let Some(position) = slot.position_mut() {
                 position.read = position.stored;
@@ -107,6 +108,15 @@ pub(crate) fn block(client: &Client, place: &Place) {
     let mut assignment = client.context().assignment();
     if let Some(slot) = assignment.slots.get_mut(place) {
         slot.blocked_until = Some(Instant::now() + BLOCKED);
+    }
+    apply_pauses(client, &mut assignment);
+}
+
+/// Something was passed by: the partition is read again from where we stand.
+pub(crate) fn read_again(client: &Client, place: &Place) {
+    let mut assignment = client.context().assignment();
+    if let Some(slot) = assignment.slots.get_mut(place) {
+        slot.blocked_until = Some(Instant::now());
     }
     apply_pauses(client, &mut assignment);
 }

@@ -197,8 +197,12 @@ impl<H: Handler> Consumer<H> {
         drop(assignment);
         if let Admission::TakeAfterGap { from } = admission {
             let low = client.fetch_watermarks(&name, place.partition, ASK_LIMIT);
+            let low = low.ok().map(|(low, _)| low);
+            if low.is_none_or(|low| low < offset) && doubts(client, &place, from, offset) {
+                return None;
+            }
             // Without an answer the whole gap is taken for a loss: better said too often than not.
-            let low = low.map_or(offset, |(low, _)| low);
+            let low = low.unwrap_or(offset);
             self.gaps.expired(&name, place.partition, from, low.min(offset));
         }
         Some(Entry { message, place, name, epoch, generation })
@@ -261,6 +265,22 @@ impl<H: Handler> Consumer<H> {
             }
         });
     }
+}
+
+/// Whether a record has come too early, as far as can be said: those before it are there, or were never records but
+/// a transaction's marks. Soon after a seek librdkafka may have gone elsewhere; then what is there is read once more.
+fn doubts(client: &Client, place: &Place, from: i64, offset: i64) -> bool {
+    let mut assignment = client.context().assignment();
+    let doubts = assignment.slots.get_mut(place).is_some_and(|slot| {
+        slot.is_unsettled(Instant::now())
+            && slot.position_mut().is_some_and(|position| position.doubts(from, offset))
+    });
+    drop(assignment);
+    if doubts {
+        tracing::debug!(topic = %place.topic, partition = place.partition, from, offset, "a gap is looked at again");
+        steer::read_again(client, place);
+    }
+    doubts
 }
 
 /// Whether there is something to read and nothing comes.

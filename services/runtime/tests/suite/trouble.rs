@@ -168,3 +168,45 @@ async fn a_consumer_that_its_group_has_lost_is_made_anew() -> anyhow::Result<()>
     assert_once_and_in_order(&handled(&database).await, &all);
     Ok(())
 }
+
+/// Kafka gives a partition while the database cannot, and the broker is slow to say where logs begin and end. Whatever
+/// librdkafka was told before it is sent to where the database stands must not lead it away from there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_is_claimed_late_is_read_from_where_it_stood() -> anyhow::Result<()> {
+    let mute = Mute::listen().await?;
+    let slow = mute.0.clone();
+    let mut world = World::behind(mute).await?;
+    world.store = Store::real().await?;
+    let all = some(0, 90);
+    let database = world.store.open(MIGRATIONS).await;
+    let other = world.store.open(MIGRATIONS).await;
+    let member = Member::start(&world, &database, &Orders::default());
+    send(&world, &all[..10]).await?;
+    eventually_handled(&database, 10).await;
+    member.stop().await?;
+
+    slow.delay_offsets(Duration::from_secs(1));
+    let mut lock = other.begin().await?;
+    lock.execute("UPDATE offsets SET epoch = epoch", &[]).await?;
+    let waits_since = async || {
+        let sql = "SELECT COALESCE(MAX((EXTRACT(EPOCH FROM query_start) * 1000)::BIGINT), 0) AS n \
+            FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        count(&database, sql).await
+    };
+    let member = Member::start(&world, &database, &Orders::default());
+    eventually(LIMIT, "a claim", async || waits_since().await > 0).await;
+    let first = waits_since().await;
+    // The first one was in vain, so that the partitions were assigned without an offset.
+    eventually(LIMIT, "another claim", async || waits_since().await > first).await;
+    lock.rollback().await;
+    // Until every late answer has come.
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    for one in 10..all.len() {
+        pace.tick().await;
+        send(&world, &all[one..=one]).await?;
+    }
+    eventually_handled(&database, all.len()).await;
+    member.stop().await?;
+    assert_once_and_in_order(&handled(&database).await, &all);
+    Ok(())
+}
