@@ -133,6 +133,25 @@ impl World {
         text.lines().filter(|line| !line.is_empty()).map(pair).collect()
     }
 
+    /// Where the payments stand of which there is no order, and what order's inbox says of them (`inbox::State`), for
+    /// whoever looks for the cause.
+    pub async fn traces(&self, facts: &Facts) -> Result<Vec<String>> {
+        let ordered: BTreeSet<&str> = facts.orders.iter().map(|(id, _)| id.as_str()).collect();
+        let lost = |told: &&Told| !ordered.contains(told.session.as_str());
+        let lost: Vec<&Told> = facts.topics[0].events.iter().filter(lost).collect();
+        if lost.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inbox = self.pairs(ServiceId::Order, "SELECT id, state FROM inbox").await?;
+        let inbox: BTreeMap<String, i64> = inbox.into_iter().collect();
+        let trace = |told: &Told| {
+            let Told { id, key, session, place: (partition, offset), .. } = told;
+            let state = inbox.get(id);
+            format!("no order of {session}: {id} of {key} at {partition}/{offset}, inbox {state:?}")
+        };
+        Ok(lost.into_iter().map(trace).collect())
+    }
+
     async fn unclear(&self) -> Result<BTreeMap<String, usize>> {
         let query = "SELECT message_id, unclear FROM mails WHERE unclear > 0";
         let rows = self.pairs(ServiceId::Email, query).await?;

@@ -69,6 +69,9 @@ async fn under_load(world: &World, options: &Options, tell: &Teller) -> Result<R
         figures: outcome.figures,
     };
     let facts = world.facts(bought, poison, outcome.excuses).await?;
+    for words in world.traces(&facts).await? {
+        tell.say(&words);
+    }
     let mut verdict = compare(&facts);
     for words in &outcome.findings {
         verdict.broken(words);
