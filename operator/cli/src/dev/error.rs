@@ -53,6 +53,11 @@ pub enum DevError {
         .file.display()
     )]
     LiveKey { file: PathBuf },
+    #[error(
+        "{} holds no secret key of Stripe: write one there that begins with sk_test_ or rk_test_",
+        .file.display()
+    )]
+    NoKey { file: PathBuf },
     #[error("the ConfigMap {name} has no key {key}, which the catalog is to come from")]
     CatalogKey { name: String, key: String },
     #[error("the catalog cannot be written as JSON")]
@@ -129,6 +134,7 @@ impl DevError {
             Self::Write { .. } => "CannotWrite",
             Self::Secret { .. } => "NoSecret",
             Self::LiveKey { .. } => "LiveKey",
+            Self::NoKey { .. } => "NoKey",
             Self::CatalogKey { .. } | Self::Catalog(_) => "NoCatalog",
             Self::Broker(error) => error.reason(),
             Self::NoBroker { .. } | Self::Unreachable { .. } => "NoBroker",

@@ -29,18 +29,25 @@ pub fn prepare(local: &Local, spec: &StorefrontSpec) -> Result<SandboxKeys, DevE
     let webhook_secret = keep(&folder.join("webhook-secret"), || format!("whsec_{}", random()))?;
     if let (Some(stripe), Some(secrets)) = (&spec.payment.stripe, &local.secrets) {
         let file = secrets.join(&stripe.secret_ref.name).join("api-key");
-        refuse_live_key(file)?;
+        expect_test_key(file)?;
     }
     Ok(SandboxKeys { api_key, webhook_secret })
 }
 
-/// A live key would charge people, while mails end in an inbox and the webhook never arrives here.
-fn refuse_live_key(file: PathBuf) -> Result<(), DevError> {
+/// A live key would charge people, while mails end in an inbox and the webhook never arrives here. What is no key
+/// at all, as the publishable one or another file's content, is told with its file, which payment does not know.
+fn expect_test_key(file: PathBuf) -> Result<(), DevError> {
     match fs::read_to_string(&file) {
-        Ok(key) if ["sk_live_", "rk_live_"].iter().any(|live| key.trim().starts_with(live)) => {
-            Err(DevError::LiveKey { file })
+        Ok(key) => {
+            let begins = |forms: [&str; 2]| forms.iter().any(|form| key.trim().starts_with(form));
+            if begins(["sk_live_", "rk_live_"]) {
+                Err(DevError::LiveKey { file })
+            } else if begins(["sk_test_", "rk_test_"]) {
+                Ok(())
+            } else {
+                Err(DevError::NoKey { file })
+            }
         }
-        Ok(_) => Ok(()),
         Err(source) => Err(DevError::Secret { file, source }),
     }
 }
@@ -90,19 +97,25 @@ mod tests {
     }
 
     #[test]
-    fn a_live_key_is_refused_without_being_shown() {
+    fn what_is_no_test_key_is_refused_without_being_shown() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("api-key");
         for key in ["sk_live_secret", " rk_live_secret\n"] {
             fs::write(&file, key).unwrap();
-            let error = refuse_live_key(file.clone()).unwrap_err();
+            let error = expect_test_key(file.clone()).unwrap_err();
             assert_eq!(error.reason(), "LiveKey");
             assert!(!error.to_string().contains("secret\""), "{error}");
             assert!(!error.to_string().contains("live_secret"), "{error}");
         }
+        for key in ["pk_test_secret", "whsec_secret", ""] {
+            fs::write(&file, key).unwrap();
+            let error = expect_test_key(file.clone()).unwrap_err();
+            assert_eq!(error.reason(), "NoKey");
+            assert!(!error.to_string().contains("_secret"), "{error}");
+        }
         fs::write(&file, "sk_test_secret").unwrap();
-        refuse_live_key(file).unwrap();
-        let error = refuse_live_key(folder.path().join("missing")).unwrap_err();
+        expect_test_key(file).unwrap();
+        let error = expect_test_key(folder.path().join("missing")).unwrap_err();
         assert_eq!(error.reason(), "NoSecret");
     }
 }

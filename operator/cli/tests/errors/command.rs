@@ -97,6 +97,8 @@ fn dev(terminal: &mut Terminal) {
     }
     fs::create_dir_all(terminal.path("secrets/stripe")).unwrap();
     terminal.run(&[&["dev", "live.yaml", "--secrets", "secrets"], &FREE_PORTS[..]].concat());
+    fs::write(terminal.path("secrets/stripe/api-key"), "pk_test_8f3a9c").unwrap();
+    terminal.run(&[&["dev", "live.yaml", "--secrets", "secrets"], &FREE_PORTS[..]].concat());
     for (key, content) in [("api-key", LIVE_KEY), ("webhook-secret", "whsec_8f3a9c")] {
         fs::write(terminal.path(&format!("secrets/stripe/{key}")), content).unwrap();
     }
