@@ -196,12 +196,17 @@ impl Assignment {
         if slot.blocked_until.is_some() {
             return Admission::Drop;
         }
+        let is_unsettled = slot.is_unsettled(Instant::now());
         let Some(position) = slot.position_mut() else { return Admission::Drop };
+        let compares = position.verify.is_some();
         let admission = position.admit(offset, fingerprint);
-        if admission == Admission::Replaced {
-            slot.state = State::Wanted { restart: true, not_before: None };
+        if admission != Admission::Replaced {
+            return admission;
         }
-        admission
+        // Soon after a seek librdkafka may have gone back by itself. A new claim compares the logs.
+        let restart = compares || !is_unsettled;
+        slot.state = State::Wanted { restart, not_before: None };
+        if restart { admission } else { Admission::Drop }
     }
 
     /// Whether a partition is still ours, by the epoch under which a record of it was read.
@@ -285,6 +290,24 @@ mod tests {
         assert_eq!(position.admit(7, mark("g")), Admission::TakeAfterGap { from: 6 });
         assert!(!position.doubts(6, 7));
         assert_eq!(position.admit(8, mark("h")), Admission::Take);
+    }
+
+    #[test]
+    fn a_way_back_soon_after_a_seek_is_no_new_log_before_it_was_compared() {
+        let place = Place { topic: Topic::PaymentSuccessful, partition: 0 };
+        let judged = |verify: Option<&str>, sought_ago: Duration| {
+            let mut slot = Slot::new("t".into());
+            slot.state = State::Owned(position(5, verify));
+            slot.sought_at = Instant::now().checked_sub(sought_ago).unwrap();
+            let mut assignment = Assignment::default();
+            assignment.slots.insert(place.clone(), slot);
+            let admission = assignment.admit(&place, 0, mark("x"));
+            (admission, assignment.slots[&place].state.clone())
+        };
+        let wanted = |restart| State::Wanted { restart, not_before: None };
+        assert_eq!(judged(None, Duration::ZERO), (Admission::Drop, wanted(false)));
+        assert_eq!(judged(Some("d"), Duration::ZERO), (Admission::Replaced, wanted(true)));
+        assert_eq!(judged(None, SETTLED), (Admission::Replaced, wanted(true)));
     }
 
     #[test]
