@@ -79,6 +79,8 @@ pub(crate) fn producer(
         // The outbox is the queue that waits: a message in the producer waits for as long as it takes.
         ("message.timeout.ms", "0"),
         ("topic.metadata.propagation.max.ms", "5000"),
+        // As the consumer: a leader that nobody told of is found within this time, and not after five minutes.
+        ("topic.metadata.refresh.interval.ms", "10000"),
         // The same partition for a key as the Java client chooses.
         ("partitioner", "murmur2_random"),
         ("linger.ms", "1"),

@@ -15,7 +15,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The keys of Kafka's requests `Fetch`, `ListOffsets` and `JoinGroup` (<https://kafka.apache.org/protocol#protocol_api_keys>).
+/// The keys of Kafka's requests `Produce`, `Fetch`, `ListOffsets` and `JoinGroup` (<https://kafka.apache.org/protocol#protocol_api_keys>).
+const PRODUCE: [u8; 2] = [0, 0];
 const FETCH: [u8; 2] = [0, 1];
 const LIST_OFFSETS: [u8; 2] = [0, 2];
 const JOIN_GROUP: [u8; 2] = [0, 11];
@@ -28,6 +29,8 @@ pub struct Mute {
     address: SocketAddr,
     /// How many more connections stay unheard in their wish to fetch, from their first one on.
     silenced: Arc<AtomicUsize>,
+    /// As that, of connections that send records.
+    unsent: Arc<AtomicUsize>,
     /// How late the broker hears a question for the beginning or the end of a log.
     late_ms: Arc<AtomicU64>,
 }
@@ -37,8 +40,8 @@ impl Mute {
     pub async fn listen() -> anyhow::Result<(Self, TcpListener)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (silenced, late_ms) = (Arc::default(), Arc::default());
-        Ok((Self { address, silenced, late_ms }, listener))
+        let (silenced, unsent, late_ms) = Default::default();
+        Ok((Self { address, silenced, unsent, late_ms }, listener))
     }
 
     /// Carries what comes to a broker (`host:port`).
@@ -63,9 +66,14 @@ impl Mute {
         self.silenced.store(connections, Ordering::SeqCst);
     }
 
+    /// From now on, as many connections that send records are never heard in that.
+    pub fn silence_sending(&self, connections: usize) {
+        self.unsent.store(connections, Ordering::SeqCst);
+    }
+
     /// How many connections are still to be silenced.
     pub fn left(&self) -> usize {
-        self.silenced.load(Ordering::SeqCst)
+        self.silenced.load(Ordering::SeqCst) + self.unsent.load(Ordering::SeqCst)
     }
 
     /// From now on, the broker hears so late who asks for the beginning or the end of a log, and whatever that
@@ -83,18 +91,24 @@ impl Mute {
         let answers =
             async { Ok(tokio::io::copy(&mut from_broker, &mut to_client).await.map(drop)?) };
         let requests = async {
-            let mut mute = false;
+            let (mut silenced, mut unsent) = (false, false);
             loop {
                 let length = usize::try_from(from_client.read_u32().await?)?;
                 anyhow::ensure!(length <= REQUEST_MAX_BYTES, "no request of Kafka's");
                 let mut request = vec![0; length];
                 from_client.read_exact(&mut request).await?;
-                if request.starts_with(&FETCH) || request.starts_with(&JOIN_GROUP) {
+                let left = if request.starts_with(&PRODUCE) {
+                    Some((&self.unsent, &mut unsent))
+                } else if request.starts_with(&FETCH) || request.starts_with(&JOIN_GROUP) {
+                    Some((&self.silenced, &mut silenced))
+                } else {
+                    None
+                };
+                if let Some((left, mute)) = left {
                     let less = |left: usize| left.checked_sub(1);
-                    let silenced = &self.silenced;
-                    mute = mute
-                        || silenced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
-                    if mute {
+                    *mute = *mute
+                        || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+                    if *mute {
                         continue;
                     }
                 }

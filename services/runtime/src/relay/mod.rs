@@ -38,6 +38,8 @@ use crate::{
 /// renewal is a write to somebody's disk.
 const LEASE: Duration = Duration::from_secs(10);
 const LEASE_SQLITE: Duration = Duration::from_secs(60);
+/// Longer than brokers take to find a new leader, so that a producer has come by itself to whom it should.
+const STALLED: Duration = Duration::from_secs(30);
 /// How often one that does not hold the lease asks for it.
 const STANDBY_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -69,6 +71,7 @@ pub struct Outbox {
     settings: KafkaSettings,
     database: Database,
     sender: Sender,
+    stalled_after: Duration,
 }
 
 impl Outbox {
@@ -78,7 +81,15 @@ impl Outbox {
             settings: kafka.clone(),
             database: database.clone(),
             sender: Sender::new(&service.shop, service.id, kafka.names()),
+            stalled_after: STALLED,
         }
+    }
+
+    /// The same, with another period after which a producer of which nothing is heard counts as stalled (30 s), as long
+    /// as the brokers answer: then it is made anew.
+    #[must_use]
+    pub fn stalls_after(self, period: Duration) -> Self {
+        Self { stalled_after: period, ..self }
     }
 
     /// Stores events to be sent. They are sent once `tx` is committed, which wakes the relay; if it is
@@ -202,6 +213,7 @@ impl Outbox {
                         backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)),
                         precise_until: None,
                         retried_until: 0,
+                        stalled_after: self.stalled_after,
                     };
                     match relay.hold(asked).await? {
                         End::Shutdown => break,

@@ -9,6 +9,10 @@
 
 use std::time::{Duration, Instant};
 
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
 use storefront_contract::{ServiceId, settings::KafkaSettings};
 use tokio::{sync::mpsc, time::sleep_until};
 
@@ -42,6 +46,9 @@ const RENEW_AGAIN: Duration = Duration::from_millis(500);
 /// How often refused messages are tried once more: rights are granted, limits raised.
 const RETRY_INTERVAL: Duration = Duration::from_secs(300);
 
+/// Longest wait for a broker's answer about leaders.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+
 /// Where those who do not hold the lease tell of new rows.
 pub(super) const CHANNEL: &str = "outbox";
 
@@ -60,6 +67,8 @@ pub(super) struct Relay<'a> {
     pub precise_until: Option<i64>,
     /// The last refused message that was tried once more.
     pub retried_until: i64,
+    /// When nothing was heard for so long of what is on its way, the producer may have stalled.
+    pub stalled_after: Duration,
 }
 
 /// Why the relay stopped sending.
@@ -78,6 +87,8 @@ struct Clock {
     next_retry: Instant,
     next_renew: Instant,
     lease_end: Instant,
+    /// When something was heard last of what is on its way, or when nothing was.
+    moved: Instant,
 }
 
 /// A producer and its reports.
@@ -94,6 +105,7 @@ impl Relay<'_> {
             next_retry: acquired,
             next_renew: acquired + self.lease.lasts / 3,
             lease_end: acquired + self.lease.lasts,
+            moved: acquired,
         };
         let mut listener = self.database.listen(CHANNEL);
         let mut line = self.start()?;
@@ -126,6 +138,7 @@ impl Relay<'_> {
                 }
                 Some(report) = line.1.recv() => {
                     more = true;
+                    clock.moved = Instant::now();
                     let failures = self.take(report, &mut line.1).await;
                     if !failures.is_empty() {
                         line = self.restart(line, &failures).await;
@@ -140,6 +153,11 @@ impl Relay<'_> {
                         ready = self.note(recovered).is_some();
                     }
                     more |= self.tick(&mut clock).await;
+                    if self.has_stalled(&mut clock).await {
+                        tracing::error!("the producer has stalled and is made anew");
+                        line = self.restart(line, &[]).await;
+                        more = true;
+                    }
                     if Instant::now() >= clock.lease_end {
                         return Ok(End::LeaseLost);
                     }
@@ -154,6 +172,9 @@ impl Relay<'_> {
             clock.next_retry = Instant::now() + RETRY_INTERVAL;
             let retried = self.retry_failed().await;
             self.note(retried);
+        }
+        if self.window.in_flight() == 0 {
+            clock.moved = Instant::now();
         }
         let filled = self.fill(&line.0).await;
         let more = match self.note(filled) {
@@ -205,6 +226,22 @@ impl Relay<'_> {
         true
     }
 
+    /// Whether nothing comes of what is on its way, although there is a broker to take it. librdkafka waits for a leader
+    /// in ways of its own, and not each of them ends soon.
+    async fn has_stalled(&self, clock: &mut Clock) -> bool {
+        let Some(topic) = self.window.some_topic().map(ToOwned::to_owned) else {
+            clock.moved = Instant::now();
+            return false;
+        };
+        if clock.moved.elapsed() < self.stalled_after {
+            return false;
+        }
+        clock.moved = Instant::now();
+        let Ok(config) = kafka::client(self.settings) else { return false };
+        let ask = move || has_leaders(&config, &topic);
+        tokio::task::spawn_blocking(ask).await.unwrap_or(false)
+    }
+
     /// A new relay does not know what its predecessor was about to do with refused messages.
     async fn recover(&mut self) -> Result<(), DatabaseError> {
         for (topic, key) in outbox::recover(self.database).await? {
@@ -233,4 +270,16 @@ impl Relay<'_> {
             }
         }
     }
+}
+
+/// Whether each partition of a topic has somebody to write to, as a client says that was just made.
+fn has_leaders(config: &ClientConfig, topic: &str) -> bool {
+    let metadata = config
+        .create::<BaseConsumer>()
+        .and_then(|client| client.fetch_metadata(Some(topic), ASK_LIMIT));
+    let Ok(metadata) = metadata else { return false };
+    metadata.topics().iter().all(|topic| {
+        topic.error().is_none()
+            && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+    })
 }

@@ -68,6 +68,11 @@ struct Wait {
 }
 
 impl Window {
+    /// The topic of a message that is on its way, if any is.
+    pub(super) fn some_topic(&self) -> Option<&str> {
+        self.in_flight.values().next().map(|flight| flight.topic.as_str())
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }

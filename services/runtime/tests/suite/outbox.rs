@@ -9,6 +9,7 @@ use std::{
 use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use storefront_contract::{OrderSuccessful, Topic};
 use storefront_runtime::{Database, Outbox, RelayError, Shutdown, Sql};
+use storefront_testkit::{Mute, eventually};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -34,8 +35,13 @@ struct Relay {
 
 impl Relay {
     fn start(world: &World, database: &Database) -> Self {
+        Self::start_as(world, database, |outbox| outbox)
+    }
+
+    fn start_as(world: &World, database: &Database, with: impl FnOnce(Outbox) -> Outbox) -> Self {
         let shutdown = Shutdown::new();
         let outbox = Outbox::new(&World::service(shutdown.clone()), &world.kafka(), database);
+        let outbox = with(outbox);
         Self { shutdown, task: tokio::spawn(async move { outbox.relay().await }) }
     }
 
@@ -294,4 +300,37 @@ async fn another_instance_is_told_of_what_it_is_to_send() -> anyhow::Result<()> 
     tells_at_once(&world, &storing).await;
     standby.stop().await?;
     sender.stop().await
+}
+
+/// Records that nobody hears are waited for by librdkafka for half a minute, and there are other ways in which it stands
+/// still. Only a new producer helps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_that_has_stalled_is_made_anew() -> anyhow::Result<()> {
+    let mute = Mute::listen().await?;
+    let silent = mute.0.clone();
+    let world = World::behind(mute).await?;
+    let database = world.store.open(MIGRATIONS).await;
+    let one = async |session: &str| {
+        store(&world, &database, vec![order("ada", session, "")]).await;
+    };
+    let stall = async |period, session: &str| {
+        silent.silence_sending(1);
+        let relay = Relay::start_as(&world, &database, |outbox| outbox.stalls_after(period));
+        one(session).await;
+        eventually(LIMIT, "silence", async || silent.left() == 0).await;
+        relay
+    };
+    // Nobody looks: the stall lasts.
+    let relay = stall(Duration::from_secs(3600), "s1").await;
+    let patience = Duration::from_secs(4);
+    let sent = tokio::time::timeout(patience, eventually_sent(&database)).await;
+    assert!(sent.is_err(), "this is no stall");
+    relay.stop().await?;
+
+    let relay = stall(Duration::from_secs(1), "s2").await;
+    let in_time = Duration::from_secs(25);
+    tokio::time::timeout(in_time, eventually_sent(&database)).await?;
+    relay.stop().await?;
+    assert_eq!(on_the_wire(&world)?["ada"], ["s1", "s2"]);
+    Ok(())
 }
