@@ -1,7 +1,5 @@
 //! The statements on the table of mails: claims, and how they end. Decides nothing.
 
-use std::collections::HashSet;
-
 use storefront_contract::{Template, Topic};
 use storefront_runtime::{Database, DatabaseError, Record, Row, Sql, Tx, Value};
 use uuid::Uuid;
@@ -30,8 +28,8 @@ pub struct Claimed {
 const CLAIM: Sql = Sql {
     postgres: "UPDATE mails SET state = 'sending', holder = $1, due_at = $3, changed_at = $2, \
             attempts = attempts + 1 \
-        WHERE mail_id = ANY(ARRAY(SELECT mail_id FROM mails WHERE due_at <= $2 AND state <> 'sending' \
-            ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED)) \
+        WHERE mail_id IN (SELECT mail_id FROM mails WHERE due_at <= $2 AND state <> 'sending' \
+            ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) \
         RETURNING mail_id, message_id, template, order_id, session_id, attempts, unclear, expires_at, \
             created_at, recipient, traceparent, event_topic, event_partition, event_offset, \
             event_source, event_id, event_key, event_headers, payload",
@@ -186,28 +184,6 @@ pub async fn finish(
     let mut params: Vec<Value> = vec![mail_id.into(), holder.into(), now.into()];
     params.extend(more);
     Ok(tx.execute(sql, &params).await? > 0)
-}
-
-/// Ends claims of `holder` on mails that the server took; which of them were still its own, as in [`finish`].
-pub async fn finish_sent(
-    tx: &mut Tx<'_>,
-    holder: &str,
-    mail_ids: Vec<String>,
-    now: i64,
-) -> Result<HashSet<String>, DatabaseError> {
-    const SENT: Sql = Sql {
-        postgres: "UPDATE mails SET state = 'sent', reason = NULL, due_at = NULL, holder = NULL, \
-                changed_at = $3 \
-            WHERE mail_id = ANY($1) AND holder = $2 AND state IN ('sending', 'unknown') \
-            RETURNING mail_id",
-        sqlite: "UPDATE mails SET state = 'sent', reason = NULL, due_at = NULL, holder = NULL, \
-                changed_at = $3 \
-            WHERE mail_id IN (SELECT value FROM json_each($1)) AND holder = $2 \
-                AND state IN ('sending', 'unknown') \
-            RETURNING mail_id",
-    };
-    let rows = tx.query(SENT, &[mail_ids.into(), holder.into(), now.into()]).await?;
-    rows.iter().map(|row| row.text("mail_id")).collect()
 }
 
 /// What is known of a session's address.

@@ -10,7 +10,10 @@ use storefront_runtime::{
     failpoint::{self, Step},
 };
 
-use crate::{clock::Clock, mails};
+use crate::{
+    clock::Clock,
+    mails::{self, End},
+};
 
 /// A mail that was sent, and what is said about it.
 #[derive(Clone)]
@@ -57,16 +60,21 @@ impl Books {
         let now = self.clock.now();
         let written = self.database.transact(|tx| {
             Box::pin(async move {
-                let ids = sent.iter().map(|mail| mail.mail_id.clone()).collect();
-                let own = mails::finish_sent(tx, &self.holder, ids, now).await?;
+                // One after the other by its key: a plan for many, made while the table was small, would read all of it.
+                let mut own = Vec::with_capacity(sent.len());
+                for mail in sent {
+                    let id = &mail.mail_id;
+                    own.push(mails::finish(tx, &self.holder, id, End::Sent, now).await?);
+                }
                 let events: Vec<_> = sent
                     .iter()
-                    .filter(|mail| own.contains(&mail.mail_id))
-                    .map(|mail| (mail.event.clone(), Some(mail.trace)))
+                    .zip(&own)
+                    .filter(|(_, own)| **own)
+                    .map(|(mail, _)| (mail.event.clone(), Some(mail.trace)))
                     .collect();
                 self.outbox.insert(tx, &events).await?;
                 failpoint::reach(ServiceId::Email, Step::MailWritten);
-                Ok::<_, OutboxError>(sent.iter().map(|mail| own.contains(&mail.mail_id)).collect())
+                Ok::<_, OutboxError>(own)
             })
         });
         written.await.map_err(|error| match error {
